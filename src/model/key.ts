@@ -1,0 +1,88 @@
+/**
+ * Keys, their versions and where a version lives.
+ *
+ * Times are milliseconds since the epoch (UTC). Data is plain and frozen by type; changes make new objects.
+ *
+ * @module
+ */
+import type { ImportAlgorithmName } from './algorithm.ts';
+import type { Spec, Usage } from './spec.ts';
+import type { KeyState } from './state.ts';
+
+/** Where key material came from: made here, or imported by its owner. */
+export type Origin = 'claviger' | 'external';
+
+export interface RotationPolicy {
+  readonly periodDays: number;
+  readonly nextAt: number;
+}
+
+export interface Key {
+  /** UUID version 7. */
+  readonly id: string;
+  readonly tenantId: string;
+  readonly spec: Spec;
+  readonly usage: Usage;
+  readonly state: KeyState;
+  readonly origin: Origin;
+  readonly description: string;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly createdAt: number;
+  /** Overlay: all use is forbidden while it is set; on the date the key is destroyed. */
+  readonly deletionAt: number | null;
+  /** Version that protects; 0 while a key that waits for its import has none. */
+  readonly primaryVersion: number;
+  /** Overlay: false until the first import, and after the material was deleted or has expired. */
+  readonly materialPresent: boolean;
+  readonly rotation: RotationPolicy | null;
+  /** Cedar text with `forbid` policies that narrow who may do what with this key; null for none. */
+  readonly policy: string | null;
+}
+
+/** Why a version was made. */
+export type VersionCause = 'created' | 'imported' | 'rotated-on-demand' | 'rotated-by-schedule';
+
+export interface KeyVersion {
+  readonly keyId: string;
+  /** From 1, without gaps, never reused. */
+  readonly version: number;
+  readonly state: KeyState;
+  readonly cause: VersionCause;
+  readonly createdAt: number;
+  /** Imported material is removed at this time; null for never. */
+  readonly expiresAt: number | null;
+  readonly backings: readonly Backing[];
+  /** SPKI DER; null for symmetric keys. */
+  readonly publicKey: Uint8Array | null;
+}
+
+/** One home of a version: a provider and that provider's immutable name of the key. */
+export interface Backing {
+  readonly provider: string;
+  readonly ref: string;
+}
+
+/** A key with all of its versions, oldest first. */
+export interface KeyWithVersions {
+  readonly key: Key;
+  readonly versions: readonly KeyVersion[];
+}
+
+export interface Alias {
+  readonly tenantId: string;
+  /** Without the `alias/` prefix. */
+  readonly name: string;
+  readonly keyId: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+/** A one-time right to import material into one key. */
+export interface ImportSlot {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly keyId: string;
+  readonly algorithm: ImportAlgorithmName;
+  readonly wrappingPublicKey: Uint8Array;
+  readonly expiresAt: number;
+}

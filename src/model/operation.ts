@@ -1,0 +1,89 @@
+/**
+ * The name of every operation: the action in policies, the operation in the audit record.
+ *
+ * The three groups are the action groups of the Cedar schema; a role is given groups, or single names.
+ *
+ * @module
+ */
+
+/** Operations that use key material. */
+export const USE_OPERATIONS = [
+  'Encrypt',
+  'Decrypt',
+  'ReEncrypt',
+  'GenerateDataKey',
+  'GenerateDataKeyPair',
+  'Sign',
+  'Verify',
+  'GenerateMac',
+  'VerifyMac',
+  'DeriveSharedSecret',
+  'Encapsulate',
+  'Decapsulate',
+  'GenerateRandom',
+  'EncryptBatch',
+  'DecryptBatch',
+  'SignBatch',
+  'VerifyBatch',
+] as const;
+
+/** Operations that change keys, aliases and tags. */
+export const MANAGE_OPERATIONS = [
+  'CreateKey',
+  'UpdateKey',
+  'ActivateKey',
+  'EnableKey',
+  'DisableKey',
+  'DeactivateKey',
+  'CompromiseKey',
+  'ScheduleKeyDeletion',
+  'CancelKeyDeletion',
+  'RotateKey',
+  'SetKeyRotation',
+  'CreateAlias',
+  'UpdateAlias',
+  'DeleteAlias',
+  'TagKey',
+  'UntagKey',
+  'GetParametersForImport',
+  'ImportKeyMaterial',
+  'DeleteImportedKeyMaterial',
+] as const;
+
+/** Operations that read what is not secret. */
+export const READ_OPERATIONS = [
+  'DescribeKey',
+  'ListKeys',
+  'ListAliases',
+  'ListKeyTags',
+  'GetPublicKey',
+  'GetKeyRotation',
+  'ListKeyRotations',
+  'GetKeyPolicy',
+] as const;
+
+/** Operations on who may do what, and on the log. */
+export const GOVERN_OPERATIONS = [
+  'SetKeyPolicy',
+  'CreateToken',
+  'ListTokens',
+  'RevokeToken',
+  'CreateTenant',
+  'ListTenants',
+  'ListAuditRecords',
+  'ExplainPolicy',
+  'GetHealth',
+] as const;
+
+/** What only the service's own jobs do. */
+export const JOB_OPERATIONS = ['DestroyKey', 'ExpireKeyMaterial', 'RotateDueKey'] as const;
+
+/** Not an operation: the right, which no built-in role gives, to process with a compromised key. */
+export const USE_COMPROMISED = 'UseCompromisedKey';
+
+export type OperationName =
+  | (typeof USE_OPERATIONS)[number]
+  | (typeof MANAGE_OPERATIONS)[number]
+  | (typeof READ_OPERATIONS)[number]
+  | (typeof GOVERN_OPERATIONS)[number]
+  | (typeof JOB_OPERATIONS)[number];
