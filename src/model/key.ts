@@ -37,6 +37,8 @@ export interface Key {
   readonly rotation: RotationPolicy | null;
   /** Cedar text with `forbid` policies that narrow who may do what with this key; null for none. */
   readonly policy: string | null;
+  /** True where anyone may read the public keys from the tenant's JWKS. */
+  readonly published: boolean;
 }
 
 /** Why a version was made. */

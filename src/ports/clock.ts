@@ -10,3 +10,8 @@ export interface Clock {
 }
 
 export const systemClock: Clock = { now: () => Date.now() };
+
+/** Milliseconds with fractions, comparable between the threads of a process, for durations only. */
+export function monotonicMs(): number {
+  return performance.timeOrigin + performance.now();
+}

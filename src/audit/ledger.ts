@@ -1,0 +1,288 @@
+/**
+ * The event loop's side of the log: hands jobs to the writer thread and gives back what became of them.
+ *
+ * The rule that makes caches safe: a job names the entities that its decision read and the sequence of changes that the
+ * loop had seen before. If one of them has changed since, the thread sends the job back unrecorded (`stale`), and the
+ * caller decides again. So nothing that was decided before a change is answered after it.
+ *
+ * @module
+ */
+import type { KeyObject } from 'node:crypto';
+import { Worker } from 'node:worker_threads';
+import { ClavigerError } from '../errors.ts';
+import type { SigningAlgorithmName } from '../model/algorithm.ts';
+import type { Spec } from '../model/spec.ts';
+import type { Change } from '../store/change.ts';
+import {
+  VERDICTS,
+  type CommittedMessage,
+  type GroupMessage,
+  type Outcome,
+  type ThreadMessage,
+  type ThreadStart,
+  type WireJob,
+} from './protocol.ts';
+import type { RecordDraft } from './record.ts';
+
+/** Sign jobs after which a turn of the event loop hands over without waiting for its end. */
+const HAND_OVER_SIGNS = 8;
+
+/** A signature for the thread to make. */
+export interface SignTask {
+  /** Names the key in the thread; the same id always means the same key. */
+  readonly keyHandleId: string;
+  readonly spec: Spec;
+  readonly key: KeyObject;
+  readonly algorithm: SigningAlgorithmName;
+  readonly input: { readonly message: Uint8Array } | { readonly digest: Uint8Array };
+}
+
+export interface Job {
+  readonly decidedAt: number;
+  readonly read: readonly string[];
+  readonly draft: RecordDraft;
+  readonly outcome: Outcome;
+  readonly changes: readonly Change[];
+  readonly signs: readonly SignTask[];
+}
+
+export type Receipt =
+  | { readonly verdict: 'stale' }
+  | { readonly verdict: 'conflict' | 'sign-failed'; readonly index: number }
+  | { readonly verdict: 'done'; readonly index: number; readonly signatures: readonly Buffer[] };
+
+interface Waiting {
+  readonly resolve: (receipt: Receipt) => void;
+  readonly reject: (error: ClavigerError) => void;
+  readonly signs: number;
+}
+
+/** What happens to the log that others act on. */
+export interface LedgerEvents {
+  /** Entities that have just changed; caches drop them before anything else runs. */
+  changed(entities: readonly string[]): void;
+  /** The thread cannot go on: nothing will be answered any more. */
+  failed(reason: string): void;
+}
+
+export class Ledger {
+  readonly #thread: Worker;
+  readonly #events: LedgerEvents;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #known = new Set<string>();
+  #logId = '';
+  #seen = 0;
+  #nextId = 0;
+  #failed: string | null = null;
+  #closing = false;
+  #jobs: WireJob[] = [];
+  #bytes: Uint8Array[] = [];
+  #byteLength = 0;
+  #signs = 0;
+  #changes = new Map<number, readonly Change[]>();
+  #keys: GroupMessage['keys'][number][] = [];
+  #drops: string[] = [];
+  #handOverPlanned = false;
+
+  private constructor(thread: Worker, events: LedgerEvents) {
+    this.#thread = thread;
+    this.#events = events;
+  }
+
+  /**
+   * Starts the writer thread on a store, which makes or migrates it.
+   *
+   * @throws STORE_UNAVAILABLE where the thread cannot open the store
+   */
+  static async open(start: ThreadStart, events: LedgerEvents): Promise<Ledger> {
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const thread = new Worker(new URL(`./thread.${extension}`, import.meta.url), { workerData: start });
+    const ledger = new Ledger(thread, events);
+    await ledger.#ready();
+    return ledger;
+  }
+
+  get logId(): string {
+    return this.#logId;
+  }
+
+  /** Sequence of changes that the loop has seen. Take it before the first read of a decision. */
+  get seen(): number {
+    return this.#seen;
+  }
+
+  /** False once nothing can be recorded any more. */
+  get healthy(): boolean {
+    return this.#failed === null;
+  }
+
+  /**
+   * Records a job, with its changes and signatures, and resolves when all of it is durable, or when it is stale.
+   *
+   * @throws AUDIT_UNAVAILABLE where nothing of it is in the log
+   */
+  submit(job: Job): Promise<Receipt> {
+    if (this.#failed !== null || this.#closing) return Promise.reject(unavailable());
+    const id = this.#nextId++;
+    this.#jobs.push({
+      id,
+      decidedAt: job.decidedAt,
+      read: job.read,
+      draft: job.draft,
+      outcome: job.outcome,
+      signs: job.signs.map((task) => this.#wireSign(task)),
+    });
+    if (job.changes.length > 0) this.#changes.set(id, job.changes);
+    this.#signs += job.signs.length;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject, signs: job.signs.length });
+      if (this.#signs >= HAND_OVER_SIGNS) this.#handOver();
+      else this.#planHandOver();
+    });
+  }
+
+  /** Makes the thread forget a key, after a change that ended its use. */
+  forget(keyHandleId: string): void {
+    if (!this.#known.delete(keyHandleId)) return;
+    this.#drops.push(keyHandleId);
+    this.#planHandOver();
+  }
+
+  /** Waits for what was submitted, then ends the thread. */
+  async close(): Promise<void> {
+    if (this.#closing) return;
+    this.#handOver();
+    while (this.#waiting.size > 0 && this.#failed === null) await new Promise((resolve) => setTimeout(resolve, 1));
+    this.#closing = true;
+    if (this.#failed !== null) {
+      await this.#thread.terminate();
+      return;
+    }
+    const ended = new Promise((resolve) => this.#thread.once('exit', resolve));
+    this.#thread.postMessage('close');
+    await ended;
+  }
+
+  #ready(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#thread.on('message', (message: ThreadMessage) => {
+        if (message.kind === 'ready') {
+          this.#logId = message.logId;
+          resolve();
+        } else if (message.kind === 'committed') this.#committed(message);
+        else {
+          for (const id of message.ids) this.#take(id)?.reject(unavailable());
+          if (message.fatal) this.#fail(message.reason);
+        }
+      });
+      this.#thread.on('error', (error) => {
+        reject(error instanceof Error && 'code' in error ? asStoreError(error) : error);
+        this.#fail(error instanceof Error ? error.message : String(error));
+      });
+      this.#thread.on('exit', () => this.#fail('the writer thread has ended'));
+    });
+  }
+
+  #wireSign(task: SignTask): WireJob['signs'][number] {
+    if (!this.#known.has(task.keyHandleId)) {
+      this.#known.add(task.keyHandleId);
+      this.#keys.push({ id: task.keyHandleId, spec: task.spec, key: task.key });
+    }
+    const isMessage = 'message' in task.input;
+    const part = 'message' in task.input ? task.input.message : task.input.digest;
+    const from = this.#byteLength;
+    this.#bytes.push(part);
+    this.#byteLength += part.length;
+    return {
+      key: task.keyHandleId,
+      algorithm: task.algorithm,
+      input: isMessage ? 'message' : 'digest',
+      from,
+      to: from + part.length,
+    };
+  }
+
+  #planHandOver(): void {
+    if (this.#handOverPlanned) return;
+    this.#handOverPlanned = true;
+    setImmediate(() => this.#handOver());
+  }
+
+  #handOver(): void {
+    this.#handOverPlanned = false;
+    if (this.#jobs.length === 0 && this.#drops.length === 0) return;
+    const bytes = joined(this.#bytes, this.#byteLength);
+    const message: GroupMessage = {
+      jobs: JSON.stringify(this.#jobs),
+      bytes,
+      changes: this.#changes,
+      keys: this.#keys,
+      drops: this.#drops,
+    };
+    this.#thread.postMessage(message, [bytes.buffer as ArrayBuffer]);
+    this.#jobs = [];
+    this.#bytes = [];
+    this.#byteLength = 0;
+    this.#signs = 0;
+    this.#changes = new Map();
+    this.#keys = [];
+    this.#drops = [];
+  }
+
+  /** Releases all answers of a group in one turn of the event loop; caches are dropped first. */
+  #committed(message: CommittedMessage): void {
+    if (message.changed.length > 0) this.#events.changed(message.changed);
+    this.#seen = message.sequence;
+    const packed = Buffer.from(message.signatures.buffer, message.signatures.byteOffset, message.signatures.length);
+    let offset = 0;
+    for (const [position, id] of message.ids.entries()) {
+      const verdict = VERDICTS[message.verdicts[position]!]!;
+      const waiting = this.#take(id);
+      const index = message.indexes[position]!;
+      if (verdict === 'stale') waiting?.resolve({ verdict });
+      else if (verdict !== 'done') waiting?.resolve({ verdict, index });
+      else {
+        const signatures: Buffer[] = [];
+        for (let n = 0; n < (waiting?.signs ?? 0); n++) {
+          const length = packed.readUInt16BE(offset);
+          signatures.push(packed.subarray(offset + 2, offset + 2 + length));
+          offset += 2 + length;
+        }
+        waiting?.resolve({ verdict, index, signatures });
+      }
+    }
+  }
+
+  #take(id: number): Waiting | undefined {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    return waiting;
+  }
+
+  #fail(reason: string): void {
+    if (this.#failed !== null || this.#closing) return;
+    this.#failed = reason;
+    for (const { reject } of this.#waiting.values()) reject(unavailable());
+    this.#waiting.clear();
+    this.#events.failed(reason);
+  }
+}
+
+function joined(parts: readonly Uint8Array[], length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  let offset = 0;
+  for (const part of parts) {
+    bytes.set(part, offset);
+    offset += part.length;
+  }
+  return bytes;
+}
+
+function unavailable(): ClavigerError {
+  return new ClavigerError('AUDIT_UNAVAILABLE', 'the audit log cannot be written, so nothing is answered; see the server log');
+}
+
+/** Errors cross the thread's border as plain copies: a ClavigerError keeps its code and message only. */
+function asStoreError(error: Error): ClavigerError {
+  return new ClavigerError('STORE_UNAVAILABLE', error.message, { cause: error });
+}

@@ -1,0 +1,179 @@
+/**
+ * The audit record: what one answer or refusal leaves behind. spec/audit-log.md has the format.
+ *
+ * A draft is what the request's side knows. The writer adds what only it can: index, time, outcome and latency; it
+ * replaces what could name a person or a text by salted commitments and hashes the result as an RFC 6962 leaf.
+ *
+ * @module
+ */
+import { hash } from 'node:crypto';
+import { encodeContext } from '../bytes/length-prefixed.ts';
+import type { OperationName } from '../model/operation.ts';
+import type { Random } from '../ports/random.ts';
+
+export const RECORD_VERSION = 1;
+/** An entry has a 16-bit length in tlog-tiles. */
+export const ENTRY_BYTES_MAX = 65_535;
+const SALT_BYTES = 16;
+
+export type Phase = 'single' | 'intent' | 'outcome';
+
+/** One item of a batch. */
+export interface DraftItem {
+  readonly keyVersion: number | null;
+  readonly algorithm: string | null;
+  /** Base64 of the digest of what was signed; null for every other operation. */
+  readonly digest: string | null;
+  readonly outcome: string;
+}
+
+/** Refusals of one kind that stand in one record. */
+export interface Aggregate {
+  readonly count: number;
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+export interface RecordDraft {
+  readonly phase: Phase;
+  readonly tenantId: string | null;
+  readonly principal: string | null;
+  readonly source: string | null;
+  readonly operation: OperationName | null;
+  readonly keyId: string | null;
+  readonly keyVersion: number | null;
+  readonly provider: string | null;
+  readonly algorithm: string | null;
+  /** Base64 of the digest of what was signed; never of what was encrypted, which it would let a reader guess. */
+  readonly digest: string | null;
+  readonly context: Readonly<Record<string, string>> | null;
+  /** What else the operation names: `alias/x`, `token/…`, a destination key, or the key name that was not found. */
+  readonly resource: string | null;
+  readonly policies: readonly string[];
+  readonly requestId: string;
+  /** The answer's time by the service's clock. */
+  readonly atMs: number;
+  /** When the request came, by `monotonicMs`. */
+  readonly startedMs: number;
+  readonly items: readonly DraftItem[] | null;
+  readonly aggregate: Aggregate | null;
+}
+
+/** What the writer decides. */
+export interface Placement {
+  readonly logId: string;
+  readonly index: number;
+  /** Never less than the record's before. */
+  readonly timeMs: number;
+  readonly latencyUs: number;
+  /** `OK` or the error's code; null for an intent. */
+  readonly outcome: string | null;
+}
+
+export interface SealedRecord {
+  /** The leaf's bytes: UTF-8 JSON in the order of spec/audit-log.md, without white space. */
+  readonly entry: Buffer;
+  readonly leaf: Buffer;
+  readonly openings: string;
+  readonly items: string | null;
+}
+
+/** Turns a draft into the record that stands in the log. */
+export function sealRecord(draft: RecordDraft, at: Placement, random: Random): SealedRecord {
+  const openings: Record<string, readonly [salt: string, value: string]> = {};
+  const commit = (field: string, value: string | null, bytes: Uint8Array | null): string | undefined => {
+    if (value === null || bytes === null) return undefined;
+    const salt = random.bytes(SALT_BYTES);
+    openings[field] = [salt.toString('base64'), value];
+    return hash('sha256', Buffer.concat([salt, bytes]), 'base64');
+  };
+  const text = (value: string | null): Buffer | null => (value === null ? null : Buffer.from(value));
+  const context = draft.context === null || Object.keys(draft.context).length === 0 ? null : draft.context;
+  const items = draft.items === null ? null : sealItems(draft.items, random);
+  // The order of these fields is the canonical order of the format; a field without a value is left out.
+  const entry = Buffer.from(
+    JSON.stringify({
+      v: RECORD_VERSION,
+      logId: at.logId,
+      index: at.index,
+      time: new Date(at.timeMs).toISOString(),
+      phase: draft.phase,
+      tenant: draft.tenantId ?? undefined,
+      principal: commit('principal', draft.principal, text(draft.principal)),
+      source: commit('source', draft.source, text(draft.source)),
+      operation: draft.operation ?? undefined,
+      key: draft.keyId ?? undefined,
+      keyVersion: draft.keyVersion ?? undefined,
+      provider: draft.provider ?? undefined,
+      algorithm: draft.algorithm ?? undefined,
+      digest: commit('digest', draft.digest, draft.digest === null ? null : Buffer.from(draft.digest, 'base64')),
+      context: commit('context', context && JSON.stringify(context), context && encodeContext(context)),
+      resource: commit('resource', draft.resource, text(draft.resource)),
+      policies: draft.policies.length === 0 ? undefined : draft.policies,
+      outcome: at.outcome ?? undefined,
+      requestId: draft.requestId,
+      latencyUs: draft.aggregate === null ? at.latencyUs : undefined,
+      items: items?.summary,
+      aggregate: draft.aggregate === null ? undefined : aggregateOf(draft.aggregate),
+    }),
+  );
+  return { entry, leaf: leafHash(entry), openings: JSON.stringify(openings), items: items?.stored ?? null };
+}
+
+/** RFC 6962, section 2.1: SHA-256(0x00 ‖ entry). */
+export function leafHash(entry: Uint8Array): Buffer {
+  return hash('sha256', Buffer.concat([LEAF_PREFIX, entry]), 'buffer');
+}
+
+/** RFC 6962, section 2.1: SHA-256(0x01 ‖ left ‖ right). */
+export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
+  return hash('sha256', Buffer.concat([NODE_PREFIX, left, right]), 'buffer');
+}
+
+/** RFC 6962, section 2.1: the tree head over leaf hashes, in order. */
+export function treeHead(leaves: readonly Uint8Array[]): Buffer {
+  if (leaves.length === 0) return hash('sha256', Buffer.alloc(0), 'buffer');
+  if (leaves.length === 1) return Buffer.from(leaves[0]!);
+  const split = 2 ** Math.floor(Math.log2(leaves.length - 1));
+  return nodeHash(treeHead(leaves.slice(0, split)), treeHead(leaves.slice(split)));
+}
+
+const LEAF_PREFIX = Buffer.of(0x00);
+const NODE_PREFIX = Buffer.of(0x01);
+
+interface SealedItems {
+  readonly summary: { readonly count: number; readonly failed: number; readonly root: string };
+  readonly stored: string;
+}
+
+/** Items of a batch: each salted, all under one root, so that one item can be shown without the others. */
+function sealItems(items: readonly DraftItem[], random: Random): SealedItems {
+  const salts = random.bytes(SALT_BYTES * items.length);
+  const opened = items.map((item, position) => ({
+    salt: salts.subarray(position * SALT_BYTES, (position + 1) * SALT_BYTES),
+    text: JSON.stringify({ position, ...withoutNulls(item) }),
+  }));
+  const leaves = opened.map(({ salt, text }) => leafHash(Buffer.concat([salt, Buffer.from(text)])));
+  return {
+    summary: {
+      count: items.length,
+      failed: items.filter((item) => item.outcome !== 'OK').length,
+      root: treeHead(leaves).toString('base64'),
+    },
+    stored: JSON.stringify(opened.map(({ salt, text }) => [salt.toString('base64'), text])),
+  };
+}
+
+function withoutNulls(item: DraftItem): Record<string, unknown> {
+  const { keyVersion, algorithm, digest, outcome } = item;
+  return {
+    keyVersion: keyVersion ?? undefined,
+    algorithm: algorithm ?? undefined,
+    digest: digest ?? undefined,
+    outcome,
+  };
+}
+
+function aggregateOf({ count, fromMs, toMs }: Aggregate): object {
+  return { count, from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() };
+}

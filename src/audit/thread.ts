@@ -1,0 +1,121 @@
+/**
+ * The writer thread: owns the store's one writing connection, signs with the fast curves and commits groups.
+ *
+ * Natural batching: jobs that come while a commit is in flight make the next group, which starts at once. A group takes
+ * jobs for as long as the last commit took, at least `GROUP_TIME_MS_MIN`: by time, not by count.
+ *
+ * @module
+ */
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { systemRandom } from '../crypto/random.ts';
+import { type PrivateHandle, privateHandle } from '../crypto/key-material.ts';
+import { signNow } from '../crypto/sign.ts';
+import type { Change } from '../store/change.ts';
+import { SqliteWriter } from '../store/sqlite/writer.ts';
+import { LogWriter } from './group.ts';
+import type { FailedMessage, GroupMessage, ReadyMessage, ThreadStart, WireJob } from './protocol.ts';
+
+const GROUP_JOBS_MAX = 512;
+const GROUP_TIME_MS_MIN = 0.5;
+/** SQLite's result code for a full disk: the transaction is rolled back for certain, so the thread can go on. */
+const SQLITE_FULL = 13;
+
+interface QueuedJob {
+  readonly job: WireJob;
+  readonly bytes: Uint8Array;
+  readonly changes: readonly Change[];
+}
+
+const port = parentPort!;
+const start = workerData as ThreadStart;
+const keys = new Map<string, PrivateHandle>();
+let queue: QueuedJob[] = [];
+let lastCommitMs = 0;
+let broken = false;
+let log = openLog();
+
+port.postMessage({ kind: 'ready', logId: log.logId } satisfies ReadyMessage);
+port.on('message', (message: GroupMessage | 'close') => {
+  if (message === 'close') {
+    log.close();
+    port.close();
+    return;
+  }
+  enqueue(message);
+  while (queue.length > 0) runGroup();
+});
+
+function openLog(): LogWriter {
+  const store = new SqliteWriter(start.databasePath);
+  store.settle('log-id', start.newLogId);
+  return new LogWriter(store, systemRandom);
+}
+
+function enqueue(message: GroupMessage): void {
+  // Jobs that wait here for a dropped key were decided before the change that dropped it: they go back as stale.
+  for (const id of message.drops) keys.delete(id);
+  for (const { id, spec, key } of message.keys) keys.set(id, privateHandle(spec, key));
+  const { bytes, changes } = message;
+  for (const job of JSON.parse(message.jobs) as WireJob[]) queue.push({ job, bytes, changes: changes.get(job.id) ?? [] });
+}
+
+function runGroup(): void {
+  const begun = performance.now();
+  const closesAt = begun + Math.max(GROUP_TIME_MS_MIN, lastCommitMs);
+  let taken = 0;
+  try {
+    if (broken) reopen();
+    log.begin();
+    while (taken < GROUP_JOBS_MAX) {
+      if (taken === queue.length) receiveMore();
+      if (taken === queue.length) break;
+      const { job, bytes, changes } = queue[taken]!;
+      taken += 1;
+      log.take(job, changes, () => signAll(job, bytes));
+      if (performance.now() > closesAt) break;
+    }
+    const commitsAt = performance.now();
+    const answer = log.commit();
+    lastCommitMs = performance.now() - commitsAt;
+    queue = queue.slice(taken);
+    port.postMessage(answer);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** Takes a message that has come meanwhile, without going back to the event loop. A `close` waits for its turn. */
+function receiveMore(): void {
+  const received = receiveMessageOnPort(port) as { message: GroupMessage | 'close' } | undefined;
+  if (received === undefined) return;
+  if (received.message === 'close') setImmediate(() => port.emit('message', 'close'));
+  else enqueue(received.message);
+}
+
+function signAll(job: WireJob, bytes: Uint8Array): Uint8Array[] {
+  return job.signs.map(({ key, algorithm, input, from, to }) => {
+    const part = bytes.subarray(from, to);
+    return signNow(keys.get(key)!, algorithm, input === 'message' ? { message: part } : { digest: part });
+  });
+}
+
+/** Nothing of the group is in the log: every waiting job is refused, none is tried again behind its caller's back. */
+function fail(error: unknown): void {
+  log.abandon();
+  broken = true;
+  const fatal = (error as { errcode?: number }).errcode !== SQLITE_FULL;
+  const ids = queue.map(({ job }) => job.id);
+  queue = [];
+  port.postMessage({ kind: 'failed', ids, reason: (error as Error).message, fatal } satisfies FailedMessage);
+}
+
+/** Recovery is the start path: a new connection, and the tail as the store has it. */
+function reopen(): void {
+  try {
+    log.close();
+  } catch {
+    // It was beyond use already.
+  }
+  log = openLog();
+  broken = false;
+}

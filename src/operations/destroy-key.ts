@@ -1,0 +1,32 @@
+/**
+ * destroyKey: what the deletion date comes to. Run by a job, never by a caller.
+ *
+ * @module
+ */
+import { ClavigerError } from '../errors.ts';
+import type { Change } from '../store/change.ts';
+import type { KeyInfo } from './key-info.ts';
+import { keyInfo } from './key-info.ts';
+import type { Operation } from './operation.ts';
+import { puts, transitioned, type KeyInput } from './transition.ts';
+
+export const destroyKey: Operation<KeyInput, KeyInfo> = {
+  name: 'DestroyKey',
+  async run(scope, input) {
+    const { cache, clock } = scope.services;
+    const found = await scope.manageKey(input.key);
+    const { key, versions } = found;
+    if (key.deletionAt === null || key.deletionAt > clock.now()) {
+      throw new ClavigerError('KEY_STATE', `key ${key.id} is not due for destruction`);
+    }
+    const gone = transitioned(found, 'destroy');
+    const after = { ...gone, key: { ...gone.key, deletionAt: null, materialPresent: false, rotation: null, published: false } };
+    const aliases = await cache.store.aliases(key.tenantId, key.id, { after: null, limit: 100_000 });
+    const drops = [
+      ...versions.map(({ version }): Change => ({ drop: 'material', keyId: key.id, version })),
+      ...aliases.map(({ tenantId, name }): Change => ({ drop: 'alias', tenantId, name })),
+      { drop: 'importSlot', keyId: key.id } as const,
+    ];
+    return { output: await keyInfo(scope, after, { aliases: [] }), changes: [...puts(after), ...drops] };
+  },
+};

@@ -1,0 +1,270 @@
+/**
+ * The only way to run an operation, and the only place where authentication, policy, operation and audit meet.
+ *
+ * The answer, or the refusal, leaves after its record is durable. Where something that the decision read has changed
+ * before the record was written, nothing is recorded and all of it is decided again.
+ *
+ * @module
+ */
+import { hash, timingSafeEqual } from 'node:crypto';
+import type { Receipt } from '../audit/ledger.ts';
+import type { Outcome } from '../audit/protocol.ts';
+import type { RecordDraft } from '../audit/record.ts';
+import { ClavigerError, toClavigerError } from '../errors.ts';
+import type { OperationName } from '../model/operation.ts';
+import type { Principal } from '../model/principal.ts';
+import type { Change } from '../store/change.ts';
+import type { Call, Effect, Operation } from './operation.ts';
+import { Scope, type Facts } from './scope.ts';
+import type { Services } from './services.ts';
+
+/** Attempts after which a decision that keeps going stale is refused: its key changes faster than it can be used. */
+const ATTEMPTS_MAX = 50;
+const IDEMPOTENCY_KEPT_MS = 24 * 60 * 60 * 1000;
+
+/** Where the record of an answer stands. */
+export interface Recorded {
+  readonly index: number;
+}
+
+export type Answer<O> =
+  | (Recorded & { readonly kind: 'output'; readonly output: O })
+  /** A repeat of a change that was answered before, with that answer. */
+  | (Recorded & { readonly kind: 'replay'; readonly answer: string });
+
+/** A refusal that stands in the log; null where it was only counted. */
+export class RefusedError extends ClavigerError {
+  readonly index: number | null;
+
+  constructor(error: ClavigerError, index: number | null) {
+    super(error.code, error.message, {
+      cause: error.cause,
+      ...(error.reason === undefined ? {} : { reason: error.reason }),
+      ...(error.resource === undefined ? {} : { resource: error.resource }),
+    });
+    this.index = index;
+  }
+}
+
+/**
+ * Runs an operation for a call.
+ *
+ * @throws RefusedError with the operation's refusal; ClavigerError AUDIT_UNAVAILABLE where nothing could be recorded
+ */
+export async function execute<I, O>(
+  services: Services,
+  operation: Operation<I, O>,
+  call: Call,
+  input: I,
+): Promise<Answer<O>> {
+  const memo = new Map<string, unknown>();
+  for (let attempt = 1; ; attempt++) {
+    const answer = await attemptOnce(services, operation, call, input, memo, attempt === ATTEMPTS_MAX);
+    if (answer !== 'stale') return answer;
+  }
+}
+
+/**
+ * Refuses a call whose bytes made no sense, with a record. Who cannot authenticate is told just that.
+ *
+ * @throws RefusedError always
+ */
+export async function refuse(
+  services: Services,
+  name: OperationName | null,
+  call: Call,
+  error: ClavigerError,
+): Promise<never> {
+  const operation = { name: name as OperationName, run: () => Promise.reject(error) };
+  await execute(services, operation, call, undefined);
+  throw error;
+}
+
+async function attemptOnce<I, O>(
+  services: Services,
+  operation: Operation<I, O>,
+  call: Call,
+  input: I,
+  memo: Map<string, unknown>,
+  last: boolean,
+): Promise<Answer<O> | 'stale'> {
+  const { ledger } = services;
+  const decidedAt = ledger.seen;
+  let scope: Scope | null = null;
+  let effect: Effect<O> | null = null;
+  let refusal: ClavigerError | null = null;
+  const held = holdIdempotency(call);
+  try {
+    const proved = services.authenticator.authenticate(call.proof);
+    const principal = proved instanceof Promise ? await proved : proved;
+    scope = new Scope(services, operation.name, call, principal, memo);
+    const kept = await held.enter(services, principal);
+    if (kept !== null) {
+      scope.authorized = true;
+      effect = { output: kept as O };
+    } else {
+      const ran = operation.run(scope, input);
+      effect = ran instanceof Promise ? await ran : ran;
+      effect = held.keep(effect, operation, services.clock.now());
+    }
+    // INVARIANT: no operation releases anything that no policy has permitted.
+    if (!scope.authorized) throw new ClavigerError('INTERNAL', 'the operation was not authorised');
+    if (last) throw new ClavigerError('CONFLICT', 'the key changes faster than it can be used; try again');
+  } catch (thrown) {
+    refusal = toClavigerError(thrown);
+    if (refusal.code === 'INTERNAL') {
+      services.log.write('error', 'internal error', { requestId: call.requestId, cause: describe(refusal.cause ?? refusal) });
+    }
+  } finally {
+    if (refusal !== null) held.leave();
+  }
+  if (scope === null && !services.refusals.recordAlone(call.source)) throw new RefusedError(refusal!, null);
+
+  let receipt: Receipt;
+  try {
+    receipt = await ledger.submit({
+      decidedAt: last ? Number.MAX_SAFE_INTEGER : decidedAt,
+      read: scope?.read ?? [],
+      draft: draftOf(operation.name, call, scope, services.clock.now()),
+      outcome: refusal?.code ?? outcomeOf(effect!),
+      changes: refusal === null && 'changes' in effect! ? (effect.changes ?? []) : [],
+      signs: refusal === null && 'signs' in effect! ? effect.signs : [],
+    });
+  } finally {
+    held.leave();
+  }
+  if (receipt.verdict === 'stale') return 'stale';
+  const { index } = receipt;
+  if (receipt.verdict === 'conflict') throw new RefusedError(conflict(), index);
+  if (receipt.verdict === 'sign-failed') throw new RefusedError(toClavigerError(null), index);
+  if (refusal !== null) throw new RefusedError(refusal, index);
+  if ('signs' in effect!) return { kind: 'output', output: effect.finish(receipt.signatures), index };
+  const { output } = effect!;
+  return output instanceof Kept ? { kind: 'replay', answer: output.answer, index } : { kind: 'output', output, index };
+}
+
+/** The record of refusals that were only counted, once their window is over. */
+export function aggregateDraft(
+  refusals: { readonly source: string | null; readonly count: number; readonly fromMs: number; readonly toMs: number },
+  requestId: string,
+  atMs: number,
+): RecordDraft {
+  const { source, count, fromMs, toMs } = refusals;
+  return {
+    ...NO_FACTS,
+    phase: 'single',
+    tenantId: null,
+    principal: null,
+    source,
+    operation: null,
+    policies: [],
+    requestId,
+    atMs,
+    startedMs: 0,
+    aggregate: { count, fromMs, toMs },
+  };
+}
+
+/** An answer that was given before; it stands in for the output on its way through `attemptOnce`. */
+class Kept {
+  readonly answer: string;
+
+  constructor(answer: string) {
+    this.answer = answer;
+  }
+}
+
+/** Scopes of idempotent changes that are under way in this process. */
+const underWay = new Set<string>();
+
+interface HeldIdempotency {
+  /** The kept answer, or null where the change has to be made. */
+  enter(services: Services, principal: Principal): Promise<Kept | null>;
+  /** Adds the answer to the change's own transaction. */
+  keep<O, I>(effect: Effect<O>, operation: Operation<I, O>, nowMs: number): Effect<O>;
+  leave(): void;
+}
+
+const NO_IDEMPOTENCY: HeldIdempotency = {
+  enter: async () => null,
+  keep: (effect) => effect,
+  leave: () => undefined,
+};
+
+function holdIdempotency({ idempotency }: Call): HeldIdempotency {
+  if (idempotency === null) return NO_IDEMPOTENCY;
+  const { key, route, requestHash, encode } = idempotency;
+  let scope: string | null = null;
+  return {
+    enter: async ({ cache, clock }, principal) => {
+      const wanted = hash('sha256', JSON.stringify([principal.tenantId, principal.id, route, key]));
+      if (underWay.has(wanted)) throw idempotencyConflict('the first request with this `Idempotency-Key` is still under way');
+      underWay.add(wanted);
+      scope = wanted;
+      const kept = await cache.store.idempotent(wanted);
+      if (kept === null || kept.createdAt < clock.now() - IDEMPOTENCY_KEPT_MS) return null;
+      if (kept.requestHash.length !== requestHash.length || !timingSafeEqual(kept.requestHash, requestHash)) {
+        throw idempotencyConflict('this `Idempotency-Key` was used for another request; use a new one');
+      }
+      if (kept.answer === null) {
+        throw idempotencyConflict(`this request created \`${kept.createdId}\`; its secret was shown once and is not kept`);
+      }
+      return new Kept(kept.answer);
+    },
+    keep: (effect, operation, nowMs) => {
+      if (scope === null || !('output' in effect)) return effect;
+      const createdId = operation.createdId?.(effect.output) ?? null;
+      const answer = createdId === null ? encode(effect.output as never) : null;
+      const change: Change = { put: 'idempotency', kept: { scope, requestHash, answer, createdId, createdAt: nowMs } };
+      return { ...effect, changes: [...(effect.changes ?? []), change] };
+    },
+    leave: () => {
+      if (scope !== null) underWay.delete(scope);
+      scope = null;
+    },
+  };
+}
+
+function idempotencyConflict(message: string): ClavigerError {
+  return new ClavigerError('CONFLICT', message);
+}
+
+const NO_FACTS: Readonly<Facts> = {
+  keyId: null,
+  keyVersion: null,
+  provider: null,
+  algorithm: null,
+  digest: null,
+  context: null,
+  resource: null,
+  items: null,
+};
+
+function draftOf(name: OperationName, call: Call, scope: Scope | null, atMs: number): RecordDraft {
+  return {
+    ...(scope?.facts ?? NO_FACTS),
+    phase: 'single',
+    tenantId: scope?.principal.tenantId ?? null,
+    principal: scope?.principal.id ?? null,
+    source: call.source,
+    operation: name,
+    policies: scope?.policies ?? [],
+    requestId: call.requestId,
+    atMs,
+    startedMs: call.startedMs,
+    aggregate: null,
+  };
+}
+
+/** An operation may answer with a finding that the log calls by its code, such as a signature that does not verify. */
+function outcomeOf(effect: Effect<unknown>): Outcome {
+  return ('outcome' in effect ? effect.outcome : undefined) ?? 'OK';
+}
+
+function conflict(): ClavigerError {
+  return new ClavigerError('CONFLICT', 'the change collides with another; read again and try once more');
+}
+
+function describe(cause: unknown): string {
+  return cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+}

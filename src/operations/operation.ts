@@ -1,0 +1,60 @@
+/**
+ * What an operation is: one function from input to effect, run by `execute` and by nothing else.
+ *
+ * @module
+ */
+import type { Proof } from '../auth/authenticator.ts';
+import type { ErrorCode } from '../errors.ts';
+import type { OperationName } from '../model/operation.ts';
+import type { ThreadSignature } from '../providers/provider.ts';
+import type { Change } from '../store/change.ts';
+import type { Scope } from './scope.ts';
+
+/** Where a call came in. */
+export type GatewayName = 'rest' | 'aws' | 'library' | 'job';
+
+/** One call, as a gateway hands it over. */
+export interface Call {
+  readonly proof: Proof;
+  readonly gateway: GatewayName;
+  /** Address of the caller; null in-process. */
+  readonly source: string | null;
+  /** UUID version 7, always made by us. */
+  readonly requestId: string;
+  /** When the call came, by `monotonicMs`. */
+  readonly startedMs: number;
+  /** True to be told what would happen: all checks run, nothing else does. */
+  readonly dryRun: boolean;
+  readonly idempotency: Idempotency | null;
+}
+
+/** A caller's wish that a repeat of this change changes nothing. */
+export interface Idempotency {
+  readonly key: string;
+  readonly route: string;
+  /** SHA-256 of the request. */
+  readonly requestHash: Uint8Array;
+  /** The answer as the gateway sends it, to be kept for a repeat. */
+  readonly encode: (output: never) => string;
+}
+
+/**
+ * What an operation came to. `changes` commit in one transaction with the record; `signs` are made by the writer
+ * thread, and `finish` turns them into the output. `output` and `finish` run no checks: everything was decided.
+ */
+export type Effect<O> =
+  | {
+      readonly output: O;
+      readonly changes?: readonly Change[];
+      /** What the record calls it where the answer is a finding, such as a signature that does not verify. */
+      readonly outcome?: ErrorCode;
+    }
+  | { readonly signs: readonly ThreadSignature[]; readonly finish: (signatures: readonly Buffer[]) => O };
+
+export interface Operation<I, O> {
+  readonly name: OperationName;
+  /** True where the output holds a secret, which is never kept for a repeat; the id that a repeat is told instead. */
+  readonly createdId?: (output: O) => string;
+  /** Decides and works. It may run again where what it read changed meanwhile. */
+  run(scope: Scope, input: I): Effect<O> | Promise<Effect<O>>;
+}

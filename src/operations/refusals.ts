@@ -1,0 +1,62 @@
+/**
+ * Records of refused strangers: the first few of a source each get their own, the rest one a second with their count,
+ * so that whoever cannot even log in cannot fill the disk.
+ *
+ * @module
+ */
+
+/** Refusals of one source that are recorded one by one within a second. */
+export const SINGLE_REFUSALS_PER_SECOND = 10;
+/** Sources that are told apart within a second; those beyond share one count. */
+const SOURCES_MAX = 1000;
+const WINDOW_MS = 1000;
+
+interface Count {
+  seen: number;
+  readonly fromMs: number;
+  toMs: number;
+}
+
+export interface AggregatedRefusals {
+  /** null for the sources beyond the limit, together. */
+  readonly source: string | null;
+  readonly count: number;
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+export class RefusalThrottle {
+  readonly #now: () => number;
+  readonly #flush: (refusals: AggregatedRefusals) => void;
+  readonly #counts = new Map<string | null, Count>();
+  #timer: NodeJS.Timeout | null = null;
+
+  /** @param flush called once a second for each source that had more refusals than are recorded one by one */
+  constructor(now: () => number, flush: (refusals: AggregatedRefusals) => void) {
+    this.#now = now;
+    this.#flush = flush;
+  }
+
+  /** True where this refusal gets a record of its own; otherwise it has been counted. */
+  recordAlone(source: string | null): boolean {
+    const name = this.#counts.has(source) || this.#counts.size < SOURCES_MAX ? source : null;
+    const now = this.#now();
+    const count = this.#counts.get(name) ?? { seen: 0, fromMs: now, toMs: now };
+    this.#counts.set(name, count);
+    count.seen += 1;
+    count.toMs = now;
+    this.#timer ??= setTimeout(() => this.flush(), WINDOW_MS).unref();
+    return name !== null && count.seen <= SINGLE_REFUSALS_PER_SECOND;
+  }
+
+  /** Ends the window: what was only counted is handed on. */
+  flush(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    for (const [source, { seen, fromMs, toMs }] of this.#counts) {
+      const count = source === null ? seen : seen - SINGLE_REFUSALS_PER_SECOND;
+      if (count > 0) this.#flush({ source, count, fromMs, toMs });
+    }
+    this.#counts.clear();
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * rotateKey: a new version that protects from now on. Old versions still open and verify.
+ *
+ * For an asymmetric or MAC key this changes the public key, or the key that MACs are checked with: who verifies outside
+ * has to be given the new one.
+ *
+ * @module
+ */
+import { ClavigerError } from '../errors.ts';
+import type { KeyVersion, KeyWithVersions } from '../model/key.ts';
+import { requireUsable, TRANSITIONS } from '../model/state.ts';
+import { newVersion } from './create-key.ts';
+import { keyInfo, type KeyInfo } from './key-info.ts';
+import type { Effect, Operation } from './operation.ts';
+import { DAY_MS } from './schedule-key-deletion.ts';
+import type { Scope } from './scope.ts';
+import { puts, type KeyInput } from './transition.ts';
+
+/** Versions of one key; each is looked at when a raw ciphertext or signature names none. */
+export const VERSIONS_MAX = 1000;
+
+export const rotateKey: Operation<KeyInput, KeyInfo> = {
+  name: 'RotateKey',
+  run: (scope, input) => rotated(scope, input, 'rotated-on-demand'),
+};
+
+/** Rotation that has fallen due; run by a job. */
+export const rotateDueKey: Operation<KeyInput, KeyInfo> = {
+  name: 'RotateDueKey',
+  run: (scope, input) => rotated(scope, input, 'rotated-by-schedule'),
+};
+
+async function rotated(scope: Scope, input: KeyInput, cause: KeyVersion['cause']): Promise<Effect<KeyInfo>> {
+  const found = await scope.manageKey(input.key);
+  const { key } = found;
+  requireUsable(key, 'protect');
+  if (key.origin === 'external') {
+    throw new ClavigerError('UNSUPPORTED', `key ${key.id} has imported material; import new material into a new key`);
+  }
+  if (found.versions.length >= VERSIONS_MAX) {
+    throw new ClavigerError('LIMIT_EXCEEDED', `key ${key.id} has ${VERSIONS_MAX} versions; make a new key`);
+  }
+  const now = scope.services.clock.now();
+  const next = await newVersion(scope, key, key.primaryVersion + 1, cause, now);
+  const after = withPrimary(found, next.version, now);
+  scope.note({ keyVersion: next.version.version });
+  return { output: await keyInfo(scope, after), changes: [...puts(after), ...next.changes] };
+}
+
+/** The key with a new primary version; the one before is deactivated: it processes, and protects no more. */
+function withPrimary({ key, versions }: KeyWithVersions, primary: KeyVersion, now: number): KeyWithVersions {
+  const retired = versions.map((version) => {
+    const state = TRANSITIONS.deactivate[version.state];
+    return state === undefined ? version : { ...version, state };
+  });
+  const rotation = key.rotation && { ...key.rotation, nextAt: now + key.rotation.periodDays * DAY_MS };
+  return { key: { ...key, primaryVersion: primary.version, rotation }, versions: [...retired, primary] };
+}

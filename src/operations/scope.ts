@@ -1,0 +1,245 @@
+/**
+ * One attempt at an operation: what it read, what was decided, and the facts for its record.
+ *
+ * The checks come in one order: resolve the key → authorise → usage → state → limits. `useKey`, `manageKey` and
+ * `readKey` are that order; operations call one of them first and cannot release anything without.
+ *
+ * @module
+ */
+import type { DraftItem } from '../audit/record.ts';
+import { ClavigerError } from '../errors.ts';
+import { requireContext, type EncryptionContext } from '../envelope/context.ts';
+import { keyArn, parseKeyName, printable } from '../model/ids.ts';
+import type { Key, KeyVersion, KeyWithVersions } from '../model/key.ts';
+import type { OperationName } from '../model/operation.ts';
+import { USE_COMPROMISED } from '../model/operation.ts';
+import type { Principal, Tenant } from '../model/principal.ts';
+import type { Usage } from '../model/spec.ts';
+import { isDestroyed, requireUsable, type UseKind } from '../model/state.ts';
+import type { PolicyResource } from '../policy/engine.ts';
+import type { KeyHandle } from '../providers/provider.ts';
+import { entity } from '../store/change.ts';
+import type { Call } from './operation.ts';
+import type { Services } from './services.ts';
+
+/** What a record says of an operation beside who, when and how it ended. */
+export interface Facts {
+  keyId: string | null;
+  keyVersion: number | null;
+  provider: string | null;
+  algorithm: string | null;
+  digest: string | null;
+  context: EncryptionContext | null;
+  resource: string | null;
+  items: readonly DraftItem[] | null;
+}
+
+/** How a key is to be used. */
+export interface Use {
+  readonly usage: Usage;
+  readonly kind: UseKind;
+  /** Items of a batch; 1 otherwise. */
+  readonly items?: number;
+  readonly context?: EncryptionContext;
+}
+
+export class Scope {
+  readonly services: Services;
+  readonly operation: OperationName;
+  readonly call: Call;
+  readonly principal: Principal;
+  /** Entities that this attempt read. */
+  readonly read: string[];
+  readonly facts: Facts = {
+    keyId: null,
+    keyVersion: null,
+    provider: null,
+    algorithm: null,
+    digest: null,
+    context: null,
+    resource: null,
+    items: null,
+  };
+  policies: readonly string[] = [];
+  /** True once a policy has permitted something; nothing is released before. */
+  authorized = false;
+  readonly #memo: Map<string, unknown>;
+
+  constructor(services: Services, operation: OperationName, call: Call, principal: Principal, memo: Map<string, unknown>) {
+    this.services = services;
+    this.operation = operation;
+    this.call = call;
+    this.principal = principal;
+    this.read = [entity.credential(principal.id)];
+    this.#memo = memo;
+  }
+
+  note(facts: Partial<Facts>): void {
+    Object.assign(this.facts, facts);
+  }
+
+  /** Runs `make` in the first attempt only: for work that a later attempt can keep, such as a generated key. */
+  async once<T>(name: string, make: () => Promise<T>): Promise<T> {
+    if (!this.#memo.has(name)) this.#memo.set(name, await make());
+    return this.#memo.get(name) as T;
+  }
+
+  /** Resolve → authorise → usage → state → limits, for a cryptographic operation. */
+  async useKey(name: string, use: Use): Promise<KeyWithVersions> {
+    const found = await this.resolve(name);
+    this.checkUse(found.key, use);
+    return found;
+  }
+
+  /** The checks of `useKey` for a key that is resolved already. */
+  checkUse(key: Key, { usage, kind, items = 1, context }: Use): void {
+    if (context !== undefined) this.note({ context: requireContext(context) });
+    this.authorize({ kind: 'key', key }, context);
+    if (key.usage !== usage) {
+      throw new ClavigerError('KEY_USAGE', `key ${key.id} is for \`${key.usage}\`, not for \`${usage}\``, {
+        resource: key.id,
+      });
+    }
+    requireUsable(key, kind, () => this.#mayUseCompromised(key));
+    this.services.limiter.spend(this.principal.id, 'crypto', items);
+    this.requireNoDryRun();
+  }
+
+  /** Resolve → authorise → limits, for a change of a key. */
+  async manageKey(name: string): Promise<KeyWithVersions> {
+    const found = await this.resolve(name);
+    this.authorize({ kind: 'key', key: found.key });
+    this.spendChange();
+    return found;
+  }
+
+  /** Resolve → authorise, for what only reads. */
+  async readKey(name: string): Promise<KeyWithVersions> {
+    const found = await this.resolve(name);
+    this.authorize({ kind: 'key', key: found.key });
+    return found;
+  }
+
+  /** Authorise → limits, for a change that is not of one key. */
+  manageTenant(tenantId: string = this.principal.tenantId): void {
+    this.authorize({ kind: 'tenant', tenantId });
+    this.spendChange();
+  }
+
+  readTenant(tenantId: string = this.principal.tenantId): void {
+    this.authorize({ kind: 'tenant', tenantId });
+  }
+
+  spendChange(): void {
+    if (this.call.gateway !== 'job') this.services.limiter.spend(this.principal.id, 'change', 1);
+    this.requireNoDryRun();
+  }
+
+  /**
+   * Finds the key that a caller named. A key of another tenant is not found, and nothing tells it from an unknown one.
+   *
+   * @throws KEY_NOT_FOUND; INVALID_ARGUMENT for a malformed ARN
+   */
+  async resolve(text: string): Promise<KeyWithVersions> {
+    this.note({ resource: text.slice(0, 256) });
+    const found = await this.#find(text);
+    const hidden = found !== null && this.call.gateway === 'aws' && isDestroyed(found.key.state);
+    if (found === null || hidden || found.key.tenantId !== this.principal.tenantId) {
+      throw new ClavigerError('KEY_NOT_FOUND', `key \`${printable(text)}\` does not exist`);
+    }
+    this.note({ keyId: found.key.id, resource: null });
+    return found;
+  }
+
+  /** @throws PERMISSION_DENIED */
+  authorize(resource: PolicyResource, encryptionContext?: EncryptionContext): void {
+    const { principal, operation: action, call } = this;
+    const decision = this.services.policy.decide({
+      principal,
+      action,
+      resource,
+      context: {
+        sourceAddress: call.source,
+        gateway: call.gateway,
+        ...(encryptionContext === undefined ? {} : { encryptionContext }),
+      },
+    });
+    this.policies = decision.policies;
+    if (!decision.allowed) {
+      throw new ClavigerError(
+        'PERMISSION_DENIED',
+        `\`${principal.name}\` may not ${action} here; \`claviger policy explain\` says why`,
+      );
+    }
+    this.authorized = true;
+  }
+
+  requireNoDryRun(): void {
+    if (this.call.dryRun) throw new ClavigerError('DRY_RUN', 'the request would have succeeded, but dry run was asked for');
+  }
+
+  /** The version that protects. */
+  primary(found: KeyWithVersions): KeyVersion {
+    return this.version(found, found.key.primaryVersion);
+  }
+
+  /** @throws INVALID_ARGUMENT where the key has no such version */
+  version(found: KeyWithVersions, version: number): KeyVersion {
+    const row = found.versions.find((candidate) => candidate.version === version);
+    if (row === undefined) {
+      throw new ClavigerError('INVALID_ARGUMENT', `key ${found.key.id} has no version ${version}`);
+    }
+    return row;
+  }
+
+  /** The handle of a version's material, at the home that serves it. */
+  handle({ key }: KeyWithVersions, version: KeyVersion): KeyHandle | Promise<KeyHandle> {
+    const { software } = this.services;
+    this.note({ keyVersion: version.version, provider: software.name });
+    return software.key({ tenantId: key.tenantId, keyId: key.id, version: version.version, spec: key.spec });
+  }
+
+  async tenant(id: string = this.principal.tenantId): Promise<Tenant> {
+    const tenant = await this.services.cache.tenant(id);
+    if (tenant === null) throw new ClavigerError('NOT_FOUND', 'tenant does not exist');
+    return tenant;
+  }
+
+  /** The ARN of a key of the caller's tenant. */
+  async arn(keyId: string): Promise<string> {
+    return keyArn(this.services.region, (await this.tenant()).accountId, keyId);
+  }
+
+  async #find(text: string): Promise<KeyWithVersions | null> {
+    const { cache, region } = this.services;
+    const name = parseKeyName(text);
+    if (name.accountId !== null) {
+      const { accountId } = await this.tenant();
+      if (name.accountId !== accountId || name.region !== region) return null;
+    }
+    let keyId = name.value;
+    if (name.kind === 'alias') {
+      this.read.push(entity.alias(this.principal.tenantId, name.value));
+      const alias = await cache.alias(this.principal.tenantId, name.value);
+      if (alias === null) return null;
+      keyId = alias.keyId;
+    }
+    this.read.push(entity.key(keyId));
+    return cache.key(keyId);
+  }
+
+  #mayUseCompromised(key: Key): boolean {
+    const { principal, call, services } = this;
+    const decision = services.policy.decide({
+      principal,
+      action: USE_COMPROMISED,
+      resource: { kind: 'key', key },
+      context: { sourceAddress: call.source, gateway: call.gateway },
+    });
+    if (decision.allowed) {
+      this.policies = [...this.policies, ...decision.policies];
+      services.log.write('warn', 'a compromised key is used, as a policy allows', { keyId: key.id, operation: this.operation });
+    }
+    return decision.allowed;
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * What operations work with: the composition root puts it together once.
+ *
+ * @module
+ */
+import type { Ledger } from '../audit/ledger.ts';
+import type { Authenticator } from '../auth/authenticator.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Log } from '../ports/log.ts';
+import type { Random } from '../ports/random.ts';
+import type { PolicyEngine } from '../policy/engine.ts';
+import type { SoftwareProvider } from '../providers/software/index.ts';
+import type { Keyring } from '../seal/keyring.ts';
+import type { StoreCache } from '../store/cache.ts';
+import type { RateLimiter } from './limits.ts';
+import type { RefusalThrottle } from './refusals.ts';
+
+export interface Services {
+  readonly cache: StoreCache;
+  readonly ledger: Ledger;
+  readonly keyring: Keyring;
+  readonly policy: PolicyEngine;
+  readonly authenticator: Authenticator;
+  readonly software: SoftwareProvider;
+  readonly limiter: RateLimiter;
+  readonly refusals: RefusalThrottle;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Stands in ARNs and in SigV4 scopes. */
+  readonly region: string;
+  /** True in development only: roles that conflict may be held together. */
+  readonly allowConflictingRoles: boolean;
+}

@@ -1,0 +1,60 @@
+/**
+ * What the operations that change a key's state share.
+ *
+ * @module
+ */
+import type { Key, KeyVersion, KeyWithVersions } from '../model/key.ts';
+import type { OperationName } from '../model/operation.ts';
+import { nextState, TRANSITIONS, type TransitionName } from '../model/state.ts';
+import type { Change } from '../store/change.ts';
+import { keyInfo, type KeyInfo } from './key-info.ts';
+import type { Effect, Operation } from './operation.ts';
+import type { Scope } from './scope.ts';
+
+export interface KeyInput {
+  readonly key: string;
+}
+
+/** An operation that is one transition of the table, and nothing more. */
+export function transitionOperation(name: OperationName, transition: TransitionName): Operation<KeyInput, KeyInfo> {
+  return {
+    name,
+    async run(scope, input) {
+      const found = await scope.manageKey(input.key);
+      return changed(scope, transitioned(found, transition));
+    },
+  };
+}
+
+/**
+ * The key and its versions after a transition. Versions follow the key where the table lets them: one that was
+ * deactivated by a rotation stays so when its key is disabled, and is compromised or destroyed with it.
+ *
+ * @throws KEY_STATE
+ */
+export function transitioned({ key, versions }: KeyWithVersions, transition: TransitionName): KeyWithVersions {
+  const state = nextState(transition, key.state, key.id);
+  const follows = (version: KeyVersion): KeyVersion => {
+    const next = TRANSITIONS[transition][version.state];
+    return next === undefined ? version : { ...version, state: next };
+  };
+  return { key: { ...key, state }, versions: versions.map(follows) };
+}
+
+/** The effect of putting a changed key, and its versions, into the store. */
+export async function changed(
+  scope: Scope,
+  after: KeyWithVersions,
+  more: readonly Change[] = [],
+): Promise<Effect<KeyInfo>> {
+  return { output: await keyInfo(scope, after), changes: [...puts(after), ...more] };
+}
+
+/** The effect of a change that touches the key's own row only. */
+export async function changedKey(scope: Scope, { versions }: KeyWithVersions, key: Key): Promise<Effect<KeyInfo>> {
+  return { output: await keyInfo(scope, { key, versions }), changes: [{ put: 'key', key }] };
+}
+
+export function puts({ key, versions }: KeyWithVersions): Change[] {
+  return [{ put: 'key', key }, ...versions.map((version): Change => ({ put: 'version', version }))];
+}

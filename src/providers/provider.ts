@@ -1,0 +1,55 @@
+/**
+ * What a home of keys can do. A provider is one configured connection; a key handle is one version in it.
+ *
+ * Facets that a key does not have are absent; the caller decides that before any call. Every facet takes and gives raw
+ * bytes; encodings, encryption context and ciphertext formats are the caller's.
+ *
+ * @module
+ */
+import type { KeyObject } from 'node:crypto';
+import type { EncryptionAlgorithmName, MacAlgorithmName, SigningAlgorithmName } from '../model/algorithm.ts';
+import type { Spec } from '../model/spec.ts';
+
+export type SignInput = { readonly message: Uint8Array } | { readonly digest: Uint8Array };
+
+/** A signature that the writer thread makes and commits with its record. */
+export interface ThreadSignature {
+  readonly keyHandleId: string;
+  readonly spec: Spec;
+  readonly key: KeyObject;
+  readonly algorithm: SigningAlgorithmName;
+  readonly input: SignInput;
+}
+
+/** Names a version's material: which key, which version, whose. */
+export interface MaterialName {
+  readonly tenantId: string;
+  readonly keyId: string;
+  readonly version: number;
+  readonly spec: Spec;
+}
+
+export interface KeyHandle {
+  readonly aead?: {
+    /** XAES-256-GCM: nonce ‖ ciphertext ‖ tag. */
+    readonly seal: (plaintext: Uint8Array, aad: Uint8Array) => Buffer;
+    /** @throws INVALID_CIPHERTEXT */
+    readonly open: (sealed: Uint8Array, aad: Uint8Array) => Buffer;
+  };
+  readonly decrypt?: (algorithm: EncryptionAlgorithmName, ciphertext: Uint8Array) => Promise<Buffer>;
+  /** Either the signature, or the task for the writer thread where that is the faster place. */
+  readonly sign?: (algorithm: SigningAlgorithmName, input: SignInput) => ThreadSignature | Promise<Buffer>;
+  readonly mac?: (algorithm: MacAlgorithmName, message: Uint8Array) => Buffer;
+  /** @param peer SPKI DER of the other side */
+  readonly agree?: (peer: Uint8Array) => Buffer;
+  readonly decapsulate?: (ciphertext: Uint8Array) => Buffer;
+}
+
+export interface Provider {
+  readonly name: string;
+  readonly kind: string;
+  key(name: MaterialName): KeyHandle | Promise<KeyHandle>;
+  /** Forgets what it holds in memory of a version, after a change that ended its use. */
+  forget(keyId: string): void;
+  close(): void;
+}

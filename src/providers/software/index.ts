@@ -1,0 +1,1 @@
+export { SoftwareProvider, SOFTWARE_PROVIDER_NAME } from './provider.ts';

@@ -1,0 +1,124 @@
+/**
+ * Where the root key is kept: a file, or a file that a passphrase wraps (Argon2id, RFC 9106). Both hold one JSON line.
+ *
+ * @module
+ */
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { z } from 'zod';
+import { decodeBase64 } from '../bytes/base64.ts';
+import { derivePassphraseKey, PASSPHRASE_PARAMETERS } from '../crypto/passphrase.ts';
+import { SecretBytes } from '../crypto/secret-bytes.ts';
+import { XaesKey } from '../crypto/xaes.ts';
+import { ClavigerError } from '../errors.ts';
+import type { Random } from '../ports/random.ts';
+
+export const ROOT_KEY_BYTES = 32;
+const SALT_BYTES = 16;
+const WRAP_AAD = Buffer.from('claviger/root-key/v1');
+
+/** Gives the root key: the contract of every unseal method. */
+export interface Unseal {
+  /** For the operator: what unseals, and whether it is fit for production. */
+  readonly description: string;
+  /** True where there is a root key already. */
+  exists(): boolean;
+  /** Makes a new root key; refused where there is one. */
+  create(): Promise<SecretBytes>;
+  /** @throws SEALED where the root key cannot be had */
+  unseal(): Promise<SecretBytes>;
+}
+
+const plainFile = z.strictObject({ format: z.literal('claviger-root-key-v1'), key: z.string() });
+const wrappedFile = z.strictObject({
+  format: z.literal('claviger-wrapped-root-key-v1'),
+  salt: z.string(),
+  memoryKib: z.number().int(),
+  passes: z.number().int(),
+  parallelism: z.number().int(),
+  sealed: z.string(),
+});
+
+/** A file that holds the root key as it is, mode 0600: for development, or a file system that protects it. */
+export function fileUnseal(path: string, random: Random): Unseal {
+  return {
+    description: `root key in the file ${path}, readable by whoever reads that file`,
+    exists: () => existsSync(path),
+    create: async () => {
+      const key = new SecretBytes(random.bytes(ROOT_KEY_BYTES));
+      await writeNew(path, { format: 'claviger-root-key-v1', key: key.reveal().toString('base64') });
+      return key;
+    },
+    unseal: async () => rootKeyOf(decodeBase64(readAs(plainFile, path).key, 'root key')),
+  };
+}
+
+/** A file that holds the root key wrapped by a passphrase. */
+export function passphraseUnseal(path: string, passphrase: SecretBytes, random: Random): Unseal {
+  return {
+    description: `root key in the file ${path}, wrapped by a passphrase (Argon2id)`,
+    exists: () => existsSync(path),
+    create: async () => {
+      const key = new SecretBytes(random.bytes(ROOT_KEY_BYTES));
+      const salt = random.bytes(SALT_BYTES);
+      using wrapping = await derivePassphraseKey(passphrase, salt, PASSPHRASE_PARAMETERS);
+      const sealed = new XaesKey(wrapping.reveal()).seal(key.reveal(), WRAP_AAD, random);
+      const { memoryKib, passes, parallelism } = PASSPHRASE_PARAMETERS;
+      await writeNew(path, {
+        format: 'claviger-wrapped-root-key-v1',
+        salt: salt.toString('base64'),
+        memoryKib,
+        passes,
+        parallelism,
+        sealed: sealed.toString('base64'),
+      });
+      return key;
+    },
+    unseal: async () => {
+      const { salt, sealed, memoryKib, passes, parallelism } = readAs(wrappedFile, path);
+      using wrapping = await derivePassphraseKey(passphrase, decodeBase64(salt, 'salt'), {
+        memoryKib,
+        passes,
+        parallelism,
+      });
+      try {
+        return rootKeyOf(new XaesKey(wrapping.reveal()).open(decodeBase64(sealed, 'sealed root key'), WRAP_AAD));
+      } catch (cause) {
+        throw new ClavigerError('SEALED', `the passphrase does not open the root key in \`${path}\``, { cause });
+      }
+    },
+  };
+}
+
+function rootKeyOf(bytes: Buffer): SecretBytes {
+  if (bytes.length !== ROOT_KEY_BYTES) throw new ClavigerError('SEALED', `a root key has ${ROOT_KEY_BYTES} bytes`);
+  return new SecretBytes(bytes);
+}
+
+function readAs<T>(schema: z.ZodType<T>, path: string): T {
+  let text: string;
+  try {
+    if ((statSync(path).mode & 0o077) !== 0) {
+      throw new Error('others may read it; run chmod 600 on it');
+    }
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new ClavigerError('SEALED', `cannot read the root key \`${path}\`: ${(cause as Error).message}`, { cause });
+  }
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new ClavigerError('SEALED', `the root key file \`${path}\` is not in the expected form`, { cause });
+  }
+}
+
+/** Writes a file that must not exist yet, and has it on the disk before it returns: losing it loses every key. */
+async function writeNew(path: string, content: object): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.writeFile(`${JSON.stringify(content)}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}

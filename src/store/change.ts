@@ -1,0 +1,74 @@
+/**
+ * Changes of the store as data: what an operation decides, and the writer applies in one transaction with its record.
+ *
+ * A `put` carries the whole row. That is safe because a change is applied only if none of the entities that its
+ * decision read has changed since (see audit/ledger.ts), so nobody's update can be overwritten.
+ *
+ * @module
+ */
+import type { Alias, ImportSlot, Key, KeyVersion } from '../model/key.ts';
+import type { Credential, Tenant } from '../model/principal.ts';
+
+/** An answer that is kept for a repeated `Idempotency-Key`. */
+export interface IdempotentAnswer {
+  /** Tenant, principal, route and key, as one text. */
+  readonly scope: string;
+  readonly requestHash: Uint8Array;
+  /** The answer's JSON; null where it held a secret, which is never stored. */
+  readonly answer: string | null;
+  /** The id that a repeat is told of where the answer is not stored. */
+  readonly createdId: string | null;
+  readonly createdAt: number;
+}
+
+export type Change =
+  | { readonly put: 'tenant'; readonly tenant: Tenant; readonly sealedKey: Uint8Array }
+  | { readonly put: 'key'; readonly key: Key }
+  | { readonly put: 'version'; readonly version: KeyVersion }
+  | { readonly put: 'material'; readonly keyId: string; readonly version: number; readonly sealed: Uint8Array }
+  | { readonly drop: 'material'; readonly keyId: string; readonly version: number }
+  | { readonly put: 'alias'; readonly alias: Alias }
+  | { readonly drop: 'alias'; readonly tenantId: string; readonly name: string }
+  | { readonly put: 'credential'; readonly credential: Credential }
+  | { readonly put: 'importSlot'; readonly slot: ImportSlot; readonly sealedKey: Uint8Array }
+  | { readonly drop: 'importSlot'; readonly keyId: string }
+  | { readonly put: 'idempotency'; readonly kept: IdempotentAnswer };
+
+/** Names under which decisions say what they read, and changes say what they changed. */
+export const entity = {
+  tenant: (id: string): string => `t:${id}`,
+  key: (id: string): string => `k:${id}`,
+  alias: (tenantId: string, name: string): string => `a:${tenantId}/${name}`,
+  credential: (id: string): string => `c:${id}`,
+} as const;
+
+/** The entity that a change touches; null where no decision reads it from a cache. */
+export function entityOf(change: Change): string | null {
+  if ('put' in change) {
+    switch (change.put) {
+      case 'tenant':
+        return entity.tenant(change.tenant.id);
+      case 'key':
+        return entity.key(change.key.id);
+      case 'version':
+        return entity.key(change.version.keyId);
+      case 'material':
+        return entity.key(change.keyId);
+      case 'alias':
+        return entity.alias(change.alias.tenantId, change.alias.name);
+      case 'credential':
+        return entity.credential(change.credential.id);
+      case 'importSlot':
+        return entity.key(change.slot.keyId);
+      case 'idempotency':
+        return null;
+    }
+  }
+  switch (change.drop) {
+    case 'alias':
+      return entity.alias(change.tenantId, change.name);
+    case 'material':
+    case 'importSlot':
+      return entity.key(change.keyId);
+  }
+}

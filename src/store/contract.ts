@@ -1,0 +1,107 @@
+/**
+ * What the service asks of a store. Reads come from any thread; writes only through the writer of `audit/`.
+ *
+ * Every method refuses with STORE_UNAVAILABLE where the store does not answer. Lists are ordered by id or name and
+ * take the last one seen as `after`.
+ *
+ * @module
+ */
+import type { Alias, ImportSlot, KeyWithVersions } from '../model/key.ts';
+import type { Credential, Tenant } from '../model/principal.ts';
+import type { Change, IdempotentAnswer } from './change.ts';
+
+export interface Page {
+  readonly after: string | null;
+  readonly limit: number;
+}
+
+/** Filters of the audit list; null takes all. */
+export interface AuditQuery {
+  /** null for the system scope: every tenant and the refusals that have none. */
+  readonly tenantId: string | null;
+  readonly outcome: string | null;
+  readonly principal: string | null;
+  readonly keyId: string | null;
+  readonly operation: string | null;
+  readonly requestId: string | null;
+  readonly sinceMs: number | null;
+  /** Only records with a smaller index; null for the newest. */
+  readonly before: number | null;
+  readonly limit: number;
+}
+
+/** A record as it lies in the store: the leaf's bytes, and what opens its commitments. */
+export interface StoredRecord {
+  readonly index: number;
+  readonly entry: Uint8Array;
+  readonly leaf: Uint8Array;
+  /** JSON: field → [salt, value], base64; a field that was redacted is missing. */
+  readonly openings: string;
+  /** JSON: the salted items of a batch; null where the record is no batch. */
+  readonly items: string | null;
+}
+
+/** A record on its way into the store, with the columns that lists filter by. */
+export interface RecordRow extends StoredRecord {
+  readonly timeMs: number;
+  readonly tenantId: string | null;
+  readonly requestId: string;
+  readonly keyId: string | null;
+  readonly principal: string | null;
+  readonly operation: string;
+  readonly outcome: string;
+}
+
+export interface AuditPage {
+  readonly records: readonly StoredRecord[];
+  /** Where the next page begins; null at the end. A page may be short, even empty, and still have a next one. */
+  readonly nextBefore: number | null;
+}
+
+export interface StoreReader {
+  setting(name: string): Promise<string | null>;
+  tenant(id: string): Promise<Tenant | null>;
+  tenantByName(name: string): Promise<Tenant | null>;
+  tenantByAccount(accountId: string): Promise<Tenant | null>;
+  tenants(page: Page): Promise<readonly Tenant[]>;
+  sealedTenantKey(tenantId: string): Promise<Uint8Array | null>;
+  key(id: string): Promise<KeyWithVersions | null>;
+  /** Ids of a tenant's keys, the destroyed ones included, in order of creation. */
+  keyIds(tenantId: string, page: Page): Promise<readonly string[]>;
+  /** Ids of the keys whose public keys anyone may read. */
+  publishedKeyIds(tenantId: string, limit: number): Promise<readonly string[]>;
+  sealedMaterial(keyId: string, version: number): Promise<Uint8Array | null>;
+  alias(tenantId: string, name: string): Promise<Alias | null>;
+  aliases(tenantId: string, keyId: string | null, page: Page): Promise<readonly Alias[]>;
+  credential(id: string): Promise<Credential | null>;
+  credentialByAccessKey(accessKeyId: string): Promise<Credential | null>;
+  credentials(tenantId: string, page: Page): Promise<readonly Credential[]>;
+  importSlot(keyId: string): Promise<{ readonly slot: ImportSlot; readonly sealedKey: Uint8Array } | null>;
+  idempotent(scope: string): Promise<IdempotentAnswer | null>;
+  /** Ids of keys that something falls due for at `nowMs`, at most `limit`. */
+  dueKeys(what: 'deletion' | 'rotation' | 'expiry', nowMs: number, limit: number): Promise<readonly string[]>;
+  auditRecords(query: AuditQuery): Promise<AuditPage>;
+  close(): void;
+}
+
+/** Where the log stands: what the next record has to follow. */
+export interface LogTail {
+  readonly logId: string;
+  readonly nextIndex: number;
+  readonly lastTimeMs: number;
+}
+
+/**
+ * The one writer. A group is a transaction: `begin`, any number of `apply` and `append`, then `commit`, after which all
+ * of it is durable, or `rollback`.
+ */
+export interface StoreWriter {
+  tail(): LogTail;
+  begin(): void;
+  /** Applies all changes of one job, or none of them and throws. */
+  apply(changes: readonly Change[]): void;
+  append(record: RecordRow): void;
+  commit(): void;
+  rollback(): void;
+  close(): void;
+}

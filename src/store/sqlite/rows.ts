@@ -1,0 +1,141 @@
+/**
+ * Rows of the SQLite store ↔ nouns of the model.
+ *
+ * @module
+ */
+import type { SQLInputValue, SQLOutputValue } from 'node:sqlite';
+import type { Alias, Backing, ImportSlot, Key, KeyVersion } from '../../model/key.ts';
+import type { Credential, Role, Tenant } from '../../model/principal.ts';
+
+export type Row = Record<string, SQLOutputValue>;
+export type Values = readonly SQLInputValue[];
+
+export function tenantOf(row: Row): Tenant {
+  return {
+    id: row['id'] as string,
+    name: row['name'] as string,
+    accountId: row['account_id'] as string,
+    createdAt: row['created_at'] as number,
+  };
+}
+
+export function keyOf(row: Row): Key {
+  const days = row['rotation_days'] as number | null;
+  return {
+    id: row['id'] as string,
+    tenantId: row['tenant_id'] as string,
+    spec: row['spec'] as Key['spec'],
+    usage: row['usage'] as Key['usage'],
+    state: row['state'] as Key['state'],
+    origin: row['origin'] as Key['origin'],
+    description: row['description'] as string,
+    tags: JSON.parse(row['tags'] as string) as Key['tags'],
+    createdAt: row['created_at'] as number,
+    deletionAt: row['deletion_at'] as number | null,
+    primaryVersion: row['primary_version'] as number,
+    materialPresent: row['material_present'] === 1,
+    rotation: days === null ? null : { periodDays: days, nextAt: row['rotation_next_at'] as number },
+    policy: row['policy'] as string | null,
+    published: row['published'] === 1,
+  };
+}
+
+export function keyValues(key: Key): Values {
+  return [
+    key.id,
+    key.tenantId,
+    key.spec,
+    key.usage,
+    key.state,
+    key.origin,
+    key.description,
+    JSON.stringify(key.tags),
+    key.createdAt,
+    key.deletionAt,
+    key.primaryVersion,
+    key.materialPresent ? 1 : 0,
+    key.rotation?.periodDays ?? null,
+    key.rotation?.nextAt ?? null,
+    key.policy,
+    key.published ? 1 : 0,
+  ];
+}
+
+export function versionOf(row: Row): KeyVersion {
+  return {
+    keyId: row['key_id'] as string,
+    version: row['version'] as number,
+    state: row['state'] as KeyVersion['state'],
+    cause: row['cause'] as KeyVersion['cause'],
+    createdAt: row['created_at'] as number,
+    expiresAt: row['expires_at'] as number | null,
+    backings: JSON.parse(row['backings'] as string) as readonly Backing[],
+    publicKey: row['public_key'] as Uint8Array | null,
+  };
+}
+
+export function versionValues(version: KeyVersion): Values {
+  return [
+    version.keyId,
+    version.version,
+    version.state,
+    version.cause,
+    version.createdAt,
+    version.expiresAt,
+    JSON.stringify(version.backings),
+    version.publicKey,
+  ];
+}
+
+export function aliasOf(row: Row): Alias {
+  return {
+    tenantId: row['tenant_id'] as string,
+    name: row['name'] as string,
+    keyId: row['key_id'] as string,
+    createdAt: row['created_at'] as number,
+    updatedAt: row['updated_at'] as number,
+  };
+}
+
+export function credentialOf(row: Row): Credential {
+  return {
+    id: row['id'] as string,
+    tenantId: row['tenant_id'] as string,
+    kind: row['kind'] as Credential['kind'],
+    name: row['name'] as string,
+    roles: JSON.parse(row['roles'] as string) as readonly Role[],
+    systemScope: row['system_scope'] === 1,
+    accessKeyId: row['access_key_id'] as string | null,
+    verifier: row['verifier'] as Uint8Array,
+    createdAt: row['created_at'] as number,
+    expiresAt: row['expires_at'] as number | null,
+    revokedAt: row['revoked_at'] as number | null,
+  };
+}
+
+export function credentialValues(credential: Credential): Values {
+  return [
+    credential.id,
+    credential.tenantId,
+    credential.kind,
+    credential.name,
+    JSON.stringify(credential.roles),
+    credential.systemScope ? 1 : 0,
+    credential.accessKeyId,
+    credential.verifier,
+    credential.createdAt,
+    credential.expiresAt,
+    credential.revokedAt,
+  ];
+}
+
+export function importSlotOf(row: Row): ImportSlot {
+  return {
+    id: row['id'] as string,
+    tenantId: row['tenant_id'] as string,
+    keyId: row['key_id'] as string,
+    algorithm: row['algorithm'] as ImportSlot['algorithm'],
+    wrappingPublicKey: row['wrapping_public_key'] as Uint8Array,
+    expiresAt: row['expires_at'] as number,
+  };
+}
