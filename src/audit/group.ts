@@ -24,6 +24,13 @@ interface Verdict {
   readonly signatures: readonly Uint8Array[];
 }
 
+interface OpenGroup {
+  readonly verdicts: Verdict[];
+  readonly changed: Set<string>;
+  nextIndex: number;
+  lastTimeMs: number;
+}
+
 /**
  * The state of the log between groups: where the next record goes, and when each entity last changed.
  *
@@ -37,7 +44,7 @@ export class LogWriter {
   #sequence = 0;
   /** Entity → sequence of its last change. What is not here has not changed since the start. */
   readonly #changedAt = new Map<string, number>();
-  #group: { verdicts: Verdict[]; changed: Set<string>; nextIndex: number; lastTimeMs: number } | null = null;
+  #group: OpenGroup | null = null;
 
   constructor(store: StoreWriter, random: Random) {
     this.#store = store;
@@ -143,7 +150,7 @@ export class LogWriter {
     group.verdicts.push({ id: job.id, verdict, index, signatures });
   }
 
-  #open(): NonNullable<typeof this.#group> {
+  #open(): OpenGroup {
     if (this.#group === null) throw new ClavigerError('INTERNAL', 'no group is open');
     return this.#group;
   }

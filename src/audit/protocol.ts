@@ -78,6 +78,6 @@ export type ThreadMessage = CommittedMessage | FailedMessage | ReadyMessage;
 
 export interface ThreadStart {
   readonly databasePath: string;
-  /** Becomes the log's id where the store has none yet. */
-  readonly newLogId: string;
+  /** Settings that are written where the store does not have them yet: `log-id`, `root-check`. */
+  readonly settings: Readonly<Record<string, string>>;
 }

@@ -47,6 +47,8 @@ export interface RecordDraft {
   /** Base64 of the digest of what was signed; never of what was encrypted, which it would let a reader guess. */
   readonly digest: string | null;
   readonly context: Readonly<Record<string, string>> | null;
+  /** Of ReEncrypt: the context of the new ciphertext. */
+  readonly destinationContext: Readonly<Record<string, string>> | null;
   /** What else the operation names: `alias/x`, `token/…`, a destination key, or the key name that was not found. */
   readonly resource: string | null;
   readonly policies: readonly string[];
@@ -88,7 +90,11 @@ export function sealRecord(draft: RecordDraft, at: Placement, random: Random): S
     return hash('sha256', Buffer.concat([salt, bytes]), 'base64');
   };
   const text = (value: string | null): Buffer | null => (value === null ? null : Buffer.from(value));
-  const context = draft.context === null || Object.keys(draft.context).length === 0 ? null : draft.context;
+  const pairs = (field: 'context' | 'destinationContext'): string | undefined => {
+    const context = draft[field];
+    if (context === null || Object.keys(context).length === 0) return undefined;
+    return commit(field, JSON.stringify(context), encodeContext(context));
+  };
   const items = draft.items === null ? null : sealItems(draft.items, random);
   // The order of these fields is the canonical order of the format; a field without a value is left out.
   const entry = Buffer.from(
@@ -107,7 +113,8 @@ export function sealRecord(draft: RecordDraft, at: Placement, random: Random): S
       provider: draft.provider ?? undefined,
       algorithm: draft.algorithm ?? undefined,
       digest: commit('digest', draft.digest, draft.digest === null ? null : Buffer.from(draft.digest, 'base64')),
-      context: commit('context', context && JSON.stringify(context), context && encodeContext(context)),
+      context: pairs('context'),
+      destinationContext: pairs('destinationContext'),
       resource: commit('resource', draft.resource, text(draft.resource)),
       policies: draft.policies.length === 0 ? undefined : draft.policies,
       outcome: at.outcome ?? undefined,

@@ -24,6 +24,8 @@ interface QueuedJob {
   readonly job: WireJob;
   readonly bytes: Uint8Array;
   readonly changes: readonly Change[];
+  /** Keys to forget once this job is done: it, or one before it, may still sign with them. */
+  readonly after: [id: string, key: PrivateHandle | undefined][];
 }
 
 const port = parentPort!;
@@ -47,16 +49,24 @@ port.on('message', (message: GroupMessage | 'close') => {
 
 function openLog(): LogWriter {
   const store = new SqliteWriter(start.databasePath);
-  store.settle('log-id', start.newLogId);
+  for (const [name, value] of Object.entries(start.settings)) store.settle(name, value);
   return new LogWriter(store, systemRandom);
 }
 
 function enqueue(message: GroupMessage): void {
-  // Jobs that wait here for a dropped key were decided before the change that dropped it: they go back as stale.
-  for (const id of message.drops) keys.delete(id);
+  forget(message.drops);
   for (const { id, spec, key } of message.keys) keys.set(id, privateHandle(spec, key));
   const { bytes, changes } = message;
-  for (const job of JSON.parse(message.jobs) as WireJob[]) queue.push({ job, bytes, changes: changes.get(job.id) ?? [] });
+  for (const job of JSON.parse(message.jobs) as WireJob[]) {
+    queue.push({ job, bytes, changes: changes.get(job.id) ?? [], after: [] });
+  }
+}
+
+/** Forgets keys when the last job that is waiting now is done; one that was given anew meanwhile stays. */
+function forget(ids: readonly string[]): void {
+  const last = queue.at(-1);
+  if (last === undefined) for (const id of ids) keys.delete(id);
+  else for (const id of ids) last.after.push([id, keys.get(id)]);
 }
 
 function runGroup(): void {
@@ -77,6 +87,7 @@ function runGroup(): void {
     const commitsAt = performance.now();
     const answer = log.commit();
     lastCommitMs = performance.now() - commitsAt;
+    for (const { after } of queue.slice(0, taken)) for (const [id, key] of after) if (keys.get(id) === key) keys.delete(id);
     queue = queue.slice(taken);
     port.postMessage(answer);
   } catch (error) {
@@ -105,6 +116,7 @@ function fail(error: unknown): void {
   broken = true;
   const fatal = (error as { errcode?: number }).errcode !== SQLITE_FULL;
   const ids = queue.map(({ job }) => job.id);
+  for (const { after } of queue) for (const [id] of after) keys.delete(id);
   queue = [];
   port.postMessage({ kind: 'failed', ids, reason: (error as Error).message, fatal } satisfies FailedMessage);
 }

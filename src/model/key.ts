@@ -62,6 +62,8 @@ export interface KeyVersion {
 export interface Backing {
   readonly provider: string;
   readonly ref: string;
+  /** Of imported symmetric material: a keyed fingerprint, base64, by which it is recognised when it comes again. */
+  readonly fingerprint?: string;
 }
 
 /** A key with all of its versions, oldest first. */

@@ -21,11 +21,15 @@ export const USE_OPERATIONS = [
   'Encapsulate',
   'Decapsulate',
   'GenerateRandom',
-  'EncryptBatch',
-  'DecryptBatch',
-  'SignBatch',
-  'VerifyBatch',
 ] as const;
+
+/** Batch → the operation whose right each of its items needs. */
+export const BATCH_OPERATIONS = {
+  EncryptBatch: 'Encrypt',
+  DecryptBatch: 'Decrypt',
+  SignBatch: 'Sign',
+  VerifyBatch: 'Verify',
+} as const;
 
 /** Operations that change keys, aliases and tags. */
 export const MANAGE_OPERATIONS = [
@@ -48,6 +52,7 @@ export const MANAGE_OPERATIONS = [
   'GetParametersForImport',
   'ImportKeyMaterial',
   'DeleteImportedKeyMaterial',
+  'ConfirmKeyPolicy',
 ] as const;
 
 /** Operations that read what is not secret. */
@@ -81,9 +86,18 @@ export const JOB_OPERATIONS = ['DestroyKey', 'ExpireKeyMaterial', 'RotateDueKey'
 /** Not an operation: the right, which no built-in role gives, to process with a compromised key. */
 export const USE_COMPROMISED = 'UseCompromisedKey';
 
+/** What policies decide on. */
+export type PolicyAction = Exclude<OperationName, keyof typeof BATCH_OPERATIONS> | typeof USE_COMPROMISED;
+
 export type OperationName =
   | (typeof USE_OPERATIONS)[number]
+  | keyof typeof BATCH_OPERATIONS
   | (typeof MANAGE_OPERATIONS)[number]
   | (typeof READ_OPERATIONS)[number]
   | (typeof GOVERN_OPERATIONS)[number]
   | (typeof JOB_OPERATIONS)[number];
+
+/** The action that policies decide on for an operation: a batch needs the right of what it does many times. */
+export function policyAction(name: OperationName): PolicyAction {
+  return name in BATCH_OPERATIONS ? BATCH_OPERATIONS[name as keyof typeof BATCH_OPERATIONS] : (name as PolicyAction);
+}

@@ -11,6 +11,7 @@ import { algorithmsOf, defaultUsage, SPECS, type Spec, type Usage } from '../mod
 import { SOFTWARE_PROVIDER_NAME } from '../providers/software/index.ts';
 import { entity, type Change } from '../store/change.ts';
 import { keyInfo, type KeyInfo } from './key-info.ts';
+import { requireDefaultDocument } from './key-policy.ts';
 import type { Operation } from './operation.ts';
 import type { Scope } from './scope.ts';
 import { requireDescription, requireTags } from './tags.ts';
@@ -28,6 +29,8 @@ export interface CreateKeyInput {
   readonly state?: 'Active' | 'PreActive' | undefined;
   readonly backings?: readonly { readonly provider: string }[] | undefined;
   readonly group?: string | undefined;
+  /** An AWS policy document; only the default one is taken, see `requireDefaultDocument`. */
+  readonly policyDocument?: string | undefined;
 }
 
 export const createKey: Operation<CreateKeyInput, KeyInfo> = {
@@ -36,6 +39,7 @@ export const createKey: Operation<CreateKeyInput, KeyInfo> = {
     const { services, principal } = scope;
     scope.manageTenant();
     requireSoftwareHome(input);
+    if (input.policyDocument !== undefined) await requireDefaultDocument(scope, input.policyDocument);
     const usage = usageOf(input);
     const now = services.clock.now();
     const id = await scope.once('id', async () => uuidV7(now, services.random.bytes(10)));

@@ -135,8 +135,9 @@ async function attemptOnce<I, O>(
   }
   if (receipt.verdict === 'stale') return 'stale';
   const { index } = receipt;
-  if (receipt.verdict === 'conflict') throw new RefusedError(conflict(), index);
-  if (receipt.verdict === 'sign-failed') throw new RefusedError(toClavigerError(null), index);
+  if (receipt.verdict !== 'done') {
+    throw new RefusedError(receipt.verdict === 'conflict' ? conflict() : toClavigerError(null), index);
+  }
   if (refusal !== null) throw new RefusedError(refusal, index);
   if ('signs' in effect!) return { kind: 'output', output: effect.finish(receipt.signatures), index };
   const { output } = effect!;
@@ -236,6 +237,7 @@ const NO_FACTS: Readonly<Facts> = {
   algorithm: null,
   digest: null,
   context: null,
+  destinationContext: null,
   resource: null,
   items: null,
 };

@@ -5,7 +5,7 @@
  * @module
  */
 
-/** Refusals of one source that are recorded one by one within a second. */
+/** Refusals of one source that are recorded one by one within a second, where nothing else is configured. */
 export const SINGLE_REFUSALS_PER_SECOND = 10;
 /** Sources that are told apart within a second; those beyond share one count. */
 const SOURCES_MAX = 1000;
@@ -27,14 +27,16 @@ export interface AggregatedRefusals {
 
 export class RefusalThrottle {
   readonly #now: () => number;
+  readonly #singleMax: number;
   readonly #flush: (refusals: AggregatedRefusals) => void;
   readonly #counts = new Map<string | null, Count>();
   #timer: NodeJS.Timeout | null = null;
 
   /** @param flush called once a second for each source that had more refusals than are recorded one by one */
-  constructor(now: () => number, flush: (refusals: AggregatedRefusals) => void) {
+  constructor(now: () => number, flush: (refusals: AggregatedRefusals) => void, singleMax = SINGLE_REFUSALS_PER_SECOND) {
     this.#now = now;
     this.#flush = flush;
+    this.#singleMax = singleMax;
   }
 
   /** True where this refusal gets a record of its own; otherwise it has been counted. */
@@ -46,7 +48,7 @@ export class RefusalThrottle {
     count.seen += 1;
     count.toMs = now;
     this.#timer ??= setTimeout(() => this.flush(), WINDOW_MS).unref();
-    return name !== null && count.seen <= SINGLE_REFUSALS_PER_SECOND;
+    return name !== null && count.seen <= this.#singleMax;
   }
 
   /** Ends the window: what was only counted is handed on. */
@@ -54,7 +56,7 @@ export class RefusalThrottle {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     for (const [source, { seen, fromMs, toMs }] of this.#counts) {
-      const count = source === null ? seen : seen - SINGLE_REFUSALS_PER_SECOND;
+      const count = source === null ? seen : seen - this.#singleMax;
       if (count > 0) this.#flush({ source, count, fromMs, toMs });
     }
     this.#counts.clear();

@@ -24,6 +24,18 @@ export const rotateKey: Operation<KeyInput, KeyInfo> = {
   run: (scope, input) => rotated(scope, input, 'rotated-on-demand'),
 };
 
+/** As rotateKey, for symmetric keys only: AWS's RotateKeyOnDemand, whose callers count on the key staying the same. */
+export const rotateSymmetricKey: Operation<KeyInput, KeyInfo> = {
+  name: 'RotateKey',
+  async run(scope, input) {
+    const { key } = await scope.readKey(input.key);
+    if (key.spec !== 'AES-256-GCM') {
+      throw new ClavigerError('UNSUPPORTED', `key ${key.id} is not a symmetric encryption key, so it is not rotated here`);
+    }
+    return rotated(scope, input, 'rotated-on-demand');
+  },
+};
+
 /** Rotation that has fallen due; run by a job. */
 export const rotateDueKey: Operation<KeyInput, KeyInfo> = {
   name: 'RotateDueKey',

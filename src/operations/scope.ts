@@ -12,7 +12,7 @@ import { requireContext, type EncryptionContext } from '../envelope/context.ts';
 import { keyArn, parseKeyName, printable } from '../model/ids.ts';
 import type { Key, KeyVersion, KeyWithVersions } from '../model/key.ts';
 import type { OperationName } from '../model/operation.ts';
-import { USE_COMPROMISED } from '../model/operation.ts';
+import { policyAction, USE_COMPROMISED } from '../model/operation.ts';
 import type { Principal, Tenant } from '../model/principal.ts';
 import type { Usage } from '../model/spec.ts';
 import { isDestroyed, requireUsable, type UseKind } from '../model/state.ts';
@@ -30,9 +30,14 @@ export interface Facts {
   algorithm: string | null;
   digest: string | null;
   context: EncryptionContext | null;
+  /** Of ReEncrypt: the context of the new ciphertext. */
+  destinationContext: EncryptionContext | null;
   resource: string | null;
   items: readonly DraftItem[] | null;
 }
+
+/** Versions that are tried, newest first, for a signature, MAC or RSA ciphertext that names none. */
+const CANDIDATES_MAX = 16;
 
 /** How a key is to be used. */
 export interface Use {
@@ -57,6 +62,7 @@ export class Scope {
     algorithm: null,
     digest: null,
     context: null,
+    destinationContext: null,
     resource: null,
     items: null,
   };
@@ -92,15 +98,20 @@ export class Scope {
   }
 
   /** The checks of `useKey` for a key that is resolved already. */
-  checkUse(key: Key, { usage, kind, items = 1, context }: Use): void {
-    if (context !== undefined) this.note({ context: requireContext(context) });
-    this.authorize({ kind: 'key', key }, context);
+  checkUse(key: Key, use: Use): void {
+    if (use.context !== undefined) this.note({ context: requireContext(use.context) });
+    this.authorize({ kind: 'key', key }, use.context);
+    this.requireUse(key, use);
+  }
+
+  /** Usage → state → limits, for a key whose use is authorised. */
+  requireUse(key: Key, { usage, kind, items = 1 }: Use): void {
     if (key.usage !== usage) {
       throw new ClavigerError('KEY_USAGE', `key ${key.id} is for \`${key.usage}\`, not for \`${usage}\``, {
         resource: key.id,
       });
     }
-    requireUsable(key, kind, () => this.#mayUseCompromised(key));
+    requireUsable(key, kind, () => this.mayUseCompromised(key));
     this.services.limiter.spend(this.principal.id, 'crypto', items);
     this.requireNoDryRun();
   }
@@ -153,7 +164,8 @@ export class Scope {
 
   /** @throws PERMISSION_DENIED */
   authorize(resource: PolicyResource, encryptionContext?: EncryptionContext): void {
-    const { principal, operation: action, call } = this;
+    const { principal, call } = this;
+    const action = policyAction(this.operation);
     const decision = this.services.policy.decide({
       principal,
       action,
@@ -192,6 +204,36 @@ export class Scope {
     return row;
   }
 
+  /**
+   * The version to process with: the one that the caller named, or the primary one.
+   *
+   * @throws INVALID_ARGUMENT where the key has no such version; KEY_STATE where its state forbids the use
+   */
+  versionFor(found: KeyWithVersions, keyVersion: number | undefined): KeyVersion {
+    const version = this.version(found, keyVersion ?? found.key.primaryVersion);
+    this.requireVersionUsable(found.key, version);
+    return version;
+  }
+
+  /**
+   * The versions that may have made what carries no version: the one that the caller named, or the usable ones, newest
+   * first.
+   */
+  candidates(found: KeyWithVersions, keyVersion: number | undefined): readonly KeyVersion[] {
+    if (keyVersion !== undefined) return [this.versionFor(found, keyVersion)];
+    const { key, versions } = found;
+    const usable = versions.filter(
+      ({ state }) => state === 'Active' || state === 'Deactivated' || (state === 'Compromised' && this.mayUseCompromised(key)),
+    );
+    return usable.toReversed().slice(0, CANDIDATES_MAX);
+  }
+
+  /** @throws KEY_STATE where the state of this version, apart from its key's, forbids to process with it */
+  requireVersionUsable({ id, ...key }: Key, { version, state }: KeyVersion): void {
+    const named = { id: `${id} version ${version}`, state, deletionAt: null, materialPresent: true };
+    requireUsable(named, 'process', () => this.mayUseCompromised({ id, ...key }));
+  }
+
   /** The handle of a version's material, at the home that serves it. */
   handle({ key }: KeyWithVersions, version: KeyVersion): KeyHandle | Promise<KeyHandle> {
     const { software } = this.services;
@@ -228,7 +270,8 @@ export class Scope {
     return cache.key(keyId);
   }
 
-  #mayUseCompromised(key: Key): boolean {
+  /** Whether a policy lets the caller process with a compromised key; the use is told to the operator. */
+  mayUseCompromised(key: Key): boolean {
     const { principal, call, services } = this;
     const decision = services.policy.decide({
       principal,

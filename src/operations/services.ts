@@ -27,6 +27,8 @@ export interface Services {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Of this release. */
+  readonly version: string;
   /** Stands in ARNs and in SigV4 scopes. */
   readonly region: string;
   /** True in development only: roles that conflict may be held together. */

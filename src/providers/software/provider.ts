@@ -26,6 +26,8 @@ export interface SoftwareOptions {
   /** Opens the sealed material of a version: raw bytes, or PKCS#8 DER. */
   readonly open: (name: MaterialName) => Promise<SecretBytes>;
   readonly random: Random;
+  /** Told of every version that is no longer held, so that who has its key object forgets it too. */
+  readonly onForget: (keyHandleId: string) => void;
 }
 
 export class SoftwareProvider implements Provider {
@@ -48,8 +50,11 @@ export class SoftwareProvider implements Provider {
 
   forget(keyId: string): void {
     this.#forgotten += 1;
-    this.#count -= this.#handles.get(keyId)?.size ?? 0;
+    const versions = this.#handles.get(keyId);
+    if (versions === undefined) return;
+    this.#count -= versions.size;
     this.#handles.delete(keyId);
+    for (const version of versions.keys()) this.#options.onForget(keyHandleId(keyId, version));
   }
 
   close(): void {
@@ -108,6 +113,10 @@ function handleOf(name: MaterialName, material: SecretBytes, random: Random): Ke
 
 function signer({ keyId, version, spec }: MaterialName, key: PrivateHandle): NonNullable<KeyHandle['sign']> {
   if (!signsNow(spec)) return (algorithm, input) => sign(key, algorithm, input);
-  const keyHandleId = `${keyId}/${version}`;
-  return (algorithm, input) => ({ keyHandleId, spec, key: key.key, algorithm, input });
+  const id = keyHandleId(keyId, version);
+  return (algorithm, input) => ({ keyHandleId: id, spec, key: key.key, algorithm, input });
+}
+
+function keyHandleId(keyId: string, version: number): string {
+  return `${keyId}/${version}`;
 }

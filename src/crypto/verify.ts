@@ -1,0 +1,56 @@
+/**
+ * Verifying what `sign.ts` makes, and what others made by the same standards.
+ *
+ * A signature that is malformed, too long or too short is a wrong signature: false, never an error.
+ *
+ * @module
+ */
+import { verify as verifyMessage, type KeyObject } from 'node:crypto';
+import type { SigningAlgorithm, SigningAlgorithmName } from '../model/algorithm.ts';
+import type { Spec } from '../model/spec.ts';
+import { verifyDigestAside } from './digest-pool.ts';
+import { verifyDigest } from './digest.ts';
+import { loadPublic } from './key-material.ts';
+import { requireSignable, type SignInput } from './sign-input.ts';
+import { signatureKey } from './sign.ts';
+import { slowTurns } from './slow.ts';
+
+/** Specs that verify slowly; RSA does not, with its short exponent. */
+const SLOW: ReadonlySet<Spec> = new Set<Spec>(['P-384', 'P-521', 'secp256k1', 'ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87']);
+
+/**
+ * Whether the signature is one of this key over this input.
+ *
+ * @param spki SPKI DER; keep the same object from call to call, its parsed form is kept with it
+ * @throws KEY_USAGE or INVALID_ARGUMENT where spec, public key, algorithm and input do not fit
+ */
+export async function verify(
+  spec: Spec,
+  spki: Uint8Array,
+  name: SigningAlgorithmName,
+  input: SignInput,
+  signature: Uint8Array,
+): Promise<boolean> {
+  const algorithm = requireSignable(spec, name, input);
+  const key = loadPublic(spec, spki);
+  if ('digest' in input) {
+    if (SLOW.has(spec)) return verifyDigestAside(spec, key, name, input.digest, signature);
+    return verifyDigest(spec, key, algorithm, input.digest, signature);
+  }
+  if (SLOW.has(spec)) return slowTurns.run(() => verifyOnPool(key, algorithm, input.message, signature));
+  return verifyMessage(algorithm.hash, input.message, signatureKey(key, algorithm), signature);
+}
+
+function verifyOnPool(
+  key: KeyObject,
+  algorithm: SigningAlgorithm,
+  message: Uint8Array,
+  signature: Uint8Array,
+): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    verifyMessage(algorithm.hash, message, signatureKey(key, algorithm), signature, (error, valid) => {
+      if (error === null) resolve(valid);
+      else reject(error);
+    });
+  });
+}

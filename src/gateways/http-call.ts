@@ -1,0 +1,89 @@
+/**
+ * What every HTTP gateway does the same: takes a request apart into a call, and reads its JSON.
+ *
+ * @module
+ */
+import { isUtf8 } from 'node:buffer';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import type { Proof } from '../auth/authenticator.ts';
+import { ClavigerError, errorOf } from '../errors.ts';
+import { printable, uuidV7 } from '../model/ids.ts';
+import type { Call, GatewayName, Idempotency } from '../operations/operation.ts';
+import type { Services } from '../operations/services.ts';
+import { monotonicMs } from '../ports/clock.ts';
+
+/** Largest body: a batch of 100 items of 4 KiB is 550 KiB. */
+export const BODY_BYTES_MAX = 1024 * 1024;
+/** No body of ours is nested deeper than 5. */
+const JSON_DEPTH_MAX = 16;
+
+/** A new call of a request that has just come. */
+export function callOf(
+  { clock, random }: Services,
+  request: FastifyRequest,
+  gateway: GatewayName,
+  proof: Proof,
+  more: { readonly dryRun?: boolean; readonly idempotency?: Idempotency | null } = {},
+): Call {
+  return {
+    proof,
+    gateway,
+    source: request.socket.remoteAddress ?? null,
+    requestId: uuidV7(clock.now(), random.bytes(10)),
+    startedMs: monotonicMs(),
+    dryRun: more.dryRun ?? false,
+    idempotency: more.idempotency ?? null,
+  };
+}
+
+/**
+ * A JSON body; an empty one is an empty object.
+ *
+ * @throws INVALID_ARGUMENT (reason Serialization) for what is not JSON in UTF-8, or nested too deep
+ */
+export function readJson(body: Buffer): unknown {
+  if (body.length === 0) return {};
+  if (!isUtf8(body)) throw errorOf('Serialization', 'the body is not valid UTF-8');
+  let value: unknown;
+  try {
+    value = JSON.parse(body.toString());
+  } catch {
+    throw errorOf('Serialization', 'the body is not valid JSON');
+  }
+  requireTame(value, JSON_DEPTH_MAX);
+  return value;
+}
+
+/** Refuses what is nested too deep, and a name that JavaScript objects give a meaning of its own. */
+function requireTame(value: unknown, depth: number): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (depth === 0) throw errorOf('Serialization', `the body is nested deeper than ${JSON_DEPTH_MAX}`);
+  for (const name in value) {
+    if (name === '__proto__') throw errorOf('Serialization', 'a field cannot be named `__proto__`');
+    requireTame((value as Record<string, unknown>)[name], depth - 1);
+  }
+}
+
+/** What a schema makes of a value, or an error that names each wrong field and what is wrong with it. */
+export function parseWith<T>(schema: z.ZodType<T>, value: unknown): T {
+  const parsed = schema.safeParse(value, { reportInput: false });
+  if (parsed.success) return parsed.data;
+  const told = parsed.error.issues.slice(0, 5).map(({ path, message }) => {
+    const place = path.map(String).join('.');
+    const what = printable(message.replace(/^Invalid input: /, '')).replaceAll("'", '`');
+    return place === '' ? what : `\`${printable(place)}\`: ${what}`;
+  });
+  throw new ClavigerError('INVALID_ARGUMENT', told.join('; '));
+}
+
+/** Sends an answer; nothing that leaves here may be kept by a cache. */
+export function send(reply: FastifyReply, status: number, headers: Record<string, string>, body: string): void {
+  reply.raw.writeHead(status, {
+    ...headers,
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    'content-length': Buffer.byteLength(body),
+  });
+  reply.raw.end(body);
+}

@@ -1,0 +1,48 @@
+/**
+ * The public keys that a tenant has published, as a JWK set (RFC 7517). Public: who verifies needs no account.
+ *
+ * @module
+ */
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { publicKeyJwk, thumbprint } from '../../crypto/key-material.ts';
+import { isUuid } from '../../model/ids.ts';
+import type { KeyWithVersions } from '../../model/key.ts';
+import type { Services } from '../../operations/services.ts';
+
+/** Keys of one set; a relying party reads all of it. */
+const PUBLISHED_KEYS_MAX = 100;
+
+/** JOSE's name of the algorithm that a spec signs with, where it is the only one. */
+const JOSE_ALGORITHMS: Readonly<Record<string, string>> = {
+  'P-256': 'ES256',
+  'P-384': 'ES384',
+  'P-521': 'ES512',
+  secp256k1: 'ES256K',
+  Ed25519: 'EdDSA',
+  'ML-DSA-44': 'ML-DSA-44',
+  'ML-DSA-65': 'ML-DSA-65',
+  'ML-DSA-87': 'ML-DSA-87',
+};
+
+export async function serveJwks(services: Services, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+  const { tenant: id } = request.params as { tenant: string };
+  const { cache } = services;
+  const tenant = isUuid(id) ? await cache.tenant(id) : await cache.store.tenantByName(id);
+  const ids = tenant === null ? [] : await cache.store.publishedKeyIds(tenant.id, PUBLISHED_KEYS_MAX);
+  const found = await Promise.all(ids.map((keyId) => cache.key(keyId)));
+  reply.header('cache-control', 'public, max-age=60');
+  return { keys: found.filter((key) => key !== null).flatMap(jwksOf) };
+}
+
+/** Every version whose signatures are to be believed. */
+function jwksOf({ key, versions }: KeyWithVersions): readonly object[] {
+  const believed = key.state === 'Active' || key.state === 'Suspended' || key.state === 'Deactivated';
+  if (!believed || key.deletionAt !== null) return [];
+  return versions
+    .filter(({ state, publicKey }) => publicKey !== null && state !== 'Compromised')
+    .map(({ publicKey }) => {
+      const jwk = publicKeyJwk(publicKey!);
+      const alg = JOSE_ALGORITHMS[key.spec];
+      return { ...jwk, kid: thumbprint(jwk), use: 'sig', ...(alg === undefined ? {} : { alg }) };
+    });
+}

@@ -1,0 +1,149 @@
+/**
+ * The REST API: bytes of a request → input of an operation, its output → bytes of the answer. It decides nothing.
+ *
+ * @module
+ */
+import { hash } from 'node:crypto';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { z } from 'zod';
+import type { Proof } from '../../auth/authenticator.ts';
+import { ClavigerError, ERRORS, errorOf, toClavigerError } from '../../errors.ts';
+import { printable } from '../../model/ids.ts';
+import type { OperationName } from '../../model/operation.ts';
+import { execute, refuse, RefusedError } from '../../operations/execute.ts';
+import { OPERATIONS } from '../../operations/index.ts';
+import type { Call, Idempotency, Operation } from '../../operations/operation.ts';
+import type { Services } from '../../operations/services.ts';
+import { encodeBytes, ROUTES, type Route, type RouteName } from '../../wire/index.ts';
+import { callOf, parseWith, readJson, send } from '../http-call.ts';
+import { answerOf, inputOf } from './bindings.ts';
+import { findRoute, type FoundRoute } from './router.ts';
+
+const JSON_TYPE = { 'content-type': 'application/json; charset=utf-8' };
+const PROBLEM_TYPE = { 'content-type': 'application/problem+json' };
+/** Characters of an `Idempotency-Key`. */
+const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
+
+/** Answers a request under /v1/, and refuses every other. */
+export async function serveRest(services: Services, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  reply.hijack();
+  let call = callOf(services, request, 'rest', proofOf(request));
+  try {
+    const { path, query } = splitUrl(request.raw.url ?? '/');
+    const route = await tried(services, call, null, () => findRoute(request.method, path));
+    if (route === null) {
+      return await refuse(services, null, call, new ClavigerError('NOT_FOUND', notFound(request.method, path)));
+    }
+    const operation = OPERATIONS[route.name] as unknown as Operation<unknown, unknown>;
+    const { fields, idempotency } = await tried(services, call, operation.name, () => ({
+      fields: fieldsOf(route, request, query),
+      idempotency: idempotencyOf(route.name, request, path),
+    }));
+    call = { ...call, idempotency };
+    const input = await tried(services, call, operation.name, () => inputOf(route.name, fields));
+    const answer = await execute(services, operation, call, input);
+    const body = answer.kind === 'replay' ? answer.answer : encodeAnswer(route.name, answer.output, fields);
+    send(reply, ROUTES[route.name].status, { ...JSON_TYPE, ...recordHeaders(services, call, answer.index) }, body);
+  } catch (thrown) {
+    sendProblem(services, reply, call, thrown);
+  }
+}
+
+/** Refuses a request whose body or headers could not even be read. */
+export async function refuseRest(
+  services: Services,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  error: ClavigerError,
+): Promise<void> {
+  reply.hijack();
+  const call = callOf(services, request, 'rest', proofOf(request));
+  try {
+    await refuse(services, null, call, error);
+  } catch (thrown) {
+    sendProblem(services, reply, call, thrown);
+  }
+}
+
+function sendProblem(services: Services, reply: FastifyReply, call: Call, thrown: unknown): void {
+  const error = toClavigerError(thrown);
+  const index = error instanceof RefusedError ? error.index : null;
+  const headers = {
+    ...PROBLEM_TYPE,
+    ...recordHeaders(services, call, index),
+    ...(error.code === 'UNAUTHENTICATED' ? { 'www-authenticate': 'Bearer realm="claviger"' } : {}),
+    ...(error.code === 'THROTTLED' ? { 'retry-after': '1' } : {}),
+  };
+  const problem = {
+    type: `urn:claviger:error:${error.code}`,
+    title: ERRORS[error.code].title,
+    status: error.http,
+    detail: error.message,
+    code: error.code,
+    ...(error.reason === undefined ? {} : { reason: error.reason }),
+    requestId: call.requestId,
+  };
+  send(reply, error.http, headers, JSON.stringify(problem));
+}
+
+/** The request's id, always ours, and the place of its record in the log where it has one. */
+function recordHeaders({ ledger }: Services, { requestId }: Call, index: number | null): Record<string, string> {
+  if (index === null) return { 'x-request-id': requestId };
+  return { 'x-request-id': requestId, 'x-claviger-audit': `${ledger.logId}/${index}` };
+}
+
+/** Runs a step that can fail on the request's syntax; the refusal goes through authentication and into the log. */
+async function tried<T>(services: Services, call: Call, name: OperationName | null, step: () => T): Promise<T> {
+  try {
+    return step();
+  } catch (thrown) {
+    return refuse(services, name, call, toClavigerError(thrown));
+  }
+}
+
+function proofOf({ headers: { authorization } }: FastifyRequest): Proof {
+  if (authorization === undefined) return { kind: 'none' };
+  return { kind: 'token', text: /^bearer /i.test(authorization) ? authorization.slice('bearer '.length).trim() : '' };
+}
+
+function splitUrl(url: string): { readonly path: string; readonly query: string } {
+  const at = url.indexOf('?');
+  return at === -1 ? { path: url, query: '' } : { path: url.slice(0, at), query: url.slice(at + 1) };
+}
+
+function notFound(method: string, path: string): string {
+  return `there is no \`${method} ${printable(path)}\`; /openapi.json lists what there is`;
+}
+
+/** Body, or query where there is none, and what the path names. */
+function fieldsOf({ name, named }: FoundRoute, request: FastifyRequest, query: string): Record<string, unknown> {
+  const route: Route = ROUTES[name];
+  const inQuery = route.method === 'GET' || route.method === 'DELETE';
+  if (!inQuery && query !== '') throw new ClavigerError('INVALID_ARGUMENT', 'this call takes no query parameters');
+  const given = inQuery ? readQuery(query) : readJson(request.body as Buffer);
+  return { ...parseWith(route.input as z.ZodType<Record<string, unknown>>, given), ...named };
+}
+
+function readQuery(query: string): Record<string, string> {
+  const fields: Record<string, string> = {};
+  for (const [name, value] of new URLSearchParams(query)) {
+    if (Object.hasOwn(fields, name)) throw new ClavigerError('INVALID_ARGUMENT', `\`${printable(name)}\` is given twice`);
+    fields[name] = value;
+  }
+  return fields;
+}
+
+function idempotencyOf(name: RouteName, request: FastifyRequest, path: string): Idempotency | null {
+  const key = request.headers['idempotency-key'];
+  if (key === undefined || !ROUTES[name].changes) return null;
+  if (typeof key !== 'string' || !IDEMPOTENCY_KEY.test(key)) {
+    throw errorOf('Serialization', '`Idempotency-Key` has 1 to 255 printable characters');
+  }
+  const route = `${request.method} ${path}`;
+  const requestHash = hash('sha256', Buffer.concat([Buffer.from(`${route}\n`), request.body as Buffer]), 'buffer');
+  return { key, route, requestHash, encode: (output) => encodeAnswer(name, output, {}) };
+}
+
+function encodeAnswer(name: RouteName, output: unknown, fields: Record<string, unknown>): string {
+  return JSON.stringify(encodeBytes(answerOf(name, output, fields)));
+}

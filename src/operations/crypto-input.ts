@@ -1,0 +1,55 @@
+/**
+ * What the cryptographic operations share: limits of their inputs, the choice of an algorithm, and how a result names
+ * the key that made it.
+ *
+ * @module
+ */
+import { ClavigerError } from '../errors.ts';
+import type { AlgorithmName } from '../model/algorithm.ts';
+import { printable } from '../model/ids.ts';
+import type { Key, KeyVersion } from '../model/key.ts';
+import { algorithmsOf } from '../model/spec.ts';
+import type { Scope } from './scope.ts';
+
+/** Longest plaintext and message, as at AWS: larger data is encrypted under a data key, or signed by its digest. */
+export const INPUT_BYTES_MAX = 4096;
+
+/** Which key, and which version of it, made a result. */
+export interface MadeBy {
+  readonly keyId: string;
+  readonly arn: string;
+  readonly keyVersion: number;
+}
+
+export async function madeBy(scope: Scope, key: Key, version: KeyVersion): Promise<MadeBy> {
+  return { keyId: key.id, arn: await scope.arn(key.id), keyVersion: version.version };
+}
+
+/** @throws INVALID_ARGUMENT */
+export function requireInputBytes(what: string, bytes: Uint8Array): void {
+  if (bytes.length <= INPUT_BYTES_MAX) return;
+  const instead = what === 'message' ? 'send its digest' : 'encrypt it under a data key';
+  throw new ClavigerError(
+    'INVALID_ARGUMENT',
+    `\`${what}\` has ${bytes.length} bytes, at most ${INPUT_BYTES_MAX} are taken; ${instead}`,
+  );
+}
+
+/**
+ * The algorithm that the caller named, or the key's preferred one.
+ *
+ * @throws KEY_USAGE where the key's spec does not have it
+ */
+export function algorithmFor<A extends AlgorithmName>(scope: Scope, key: Key, named: string | undefined): A {
+  const known = algorithmsOf(key.spec, key.usage);
+  const algorithm = named ?? known[0]!;
+  if (!known.includes(algorithm as AlgorithmName)) {
+    throw new ClavigerError(
+      'KEY_USAGE',
+      `key ${key.id} of spec \`${key.spec}\` has no algorithm \`${printable(algorithm)}\`: it has ${known.join(', ')}`,
+      { resource: key.id },
+    );
+  }
+  scope.note({ algorithm });
+  return algorithm as A;
+}

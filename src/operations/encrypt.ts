@@ -1,0 +1,88 @@
+/**
+ * encrypt: under a symmetric key, a ciphertext blob bound to its encryption context; under an RSA key, OAEP with the
+ * public key.
+ *
+ * @module
+ */
+import { oaepEncrypt } from '../crypto/oaep.ts';
+import { blobAad, encodeHeader } from '../envelope/ciphertext.ts';
+import { NO_CONTEXT, type EncryptionContext } from '../envelope/context.ts';
+import { ClavigerError } from '../errors.ts';
+import type { EncryptionAlgorithmName } from '../model/algorithm.ts';
+import type { Key, KeyVersion, KeyWithVersions } from '../model/key.ts';
+import { algorithmFor, madeBy, requireInputBytes, type MadeBy } from './crypto-input.ts';
+import type { Operation } from './operation.ts';
+import type { Scope } from './scope.ts';
+
+export interface PlaintextInput {
+  /** At most 4,096 bytes; under an RSA key less, by its size and hash. */
+  readonly plaintext: Uint8Array;
+  readonly context?: EncryptionContext | undefined;
+  readonly algorithm?: EncryptionAlgorithmName | undefined;
+}
+
+export interface EncryptInput extends PlaintextInput {
+  readonly key: string;
+}
+
+export interface EncryptOutput extends MadeBy {
+  readonly algorithm: EncryptionAlgorithmName;
+  readonly ciphertext: Uint8Array;
+}
+
+export const encrypt: Operation<EncryptInput, EncryptOutput> = {
+  name: 'Encrypt',
+  async run(scope, input) {
+    const use = { usage: 'encrypt-decrypt', kind: 'protect', context: input.context ?? NO_CONTEXT } as const;
+    const found = await scope.useKey(input.key, use);
+    return { output: await encryptUnder(scope, found, input) };
+  },
+};
+
+/** Encrypts under the primary version of a key whose use was checked. */
+export async function encryptUnder(
+  scope: Scope,
+  found: KeyWithVersions,
+  { plaintext, context = NO_CONTEXT, algorithm: named }: PlaintextInput,
+): Promise<EncryptOutput> {
+  const { key } = found;
+  requireInputBytes('plaintext', plaintext);
+  const algorithm = algorithmFor<EncryptionAlgorithmName>(scope, key, named);
+  const version = scope.primary(found);
+  requireContextFits(key, context);
+  const ciphertext =
+    key.spec === 'AES-256-GCM'
+      ? await sealBlob(scope, found, version, plaintext, context)
+      : oaepEncrypt(publicKeyOf(version), key.spec, algorithm, plaintext);
+  scope.note({ keyVersion: version.version });
+  return { ...(await madeBy(scope, key, version)), algorithm, ciphertext };
+}
+
+/** The ciphertext blob of spec/ciphertext.md. */
+export async function sealBlob(
+  scope: Scope,
+  found: KeyWithVersions,
+  version: KeyVersion,
+  plaintext: Uint8Array,
+  context: EncryptionContext,
+): Promise<Buffer> {
+  const { tenantId, id: keyId } = found.key;
+  const header = encodeHeader({ tenantId, keyId, keyVersion: version.version });
+  const handle = await scope.handle(found, version);
+  return Buffer.concat([header, handle.aead!.seal(plaintext, blobAad(header, context))]);
+}
+
+/** @throws INVALID_ARGUMENT for a context under an RSA key, which could not be bound to the ciphertext */
+export function requireContextFits(key: Key, context: EncryptionContext): void {
+  if (key.spec === 'AES-256-GCM' || Object.keys(context).length === 0) return;
+  throw new ClavigerError(
+    'INVALID_ARGUMENT',
+    `key ${key.id} of spec \`${key.spec}\` takes no encryption context: only symmetric keys bind one`,
+  );
+}
+
+/** The public key of a version of an asymmetric key: SPKI DER. */
+export function publicKeyOf({ publicKey }: KeyVersion): Uint8Array {
+  if (publicKey === null) throw new ClavigerError('INTERNAL', 'an asymmetric key version has no public key');
+  return publicKey;
+}

@@ -1,0 +1,212 @@
+/**
+ * The configuration file: one schema, which checks it and from which its reference page is generated.
+ *
+ * @module
+ */
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { systemRandom } from '../crypto/random.ts';
+import { SecretBytes } from '../crypto/secret-bytes.ts';
+import { ClavigerError } from '../errors.ts';
+import { DEFAULT_RATE_LIMITS } from '../operations/limits.ts';
+import { SINGLE_REFUSALS_PER_SECOND } from '../operations/refusals.ts';
+import { fileUnseal, passphraseUnseal, type Unseal } from '../seal/root-key.ts';
+import { resolveReferences } from './references.ts';
+
+export const DEFAULT_PORT = 8550;
+export const DEFAULT_ADDRESS = '127.0.0.1';
+export const DEFAULT_FOLDER = './claviger-data';
+export const DEFAULT_REGION = 'us-east-1';
+export const ROOT_KEY_FILE = 'root.key';
+
+const path = z.string().min(1);
+const perSecond = z.int().min(1).max(10_000_000);
+
+/** A field that is given by reference only. */
+const secret = z.string().min(1).meta({ secret: true });
+
+export const configSchema = z.strictObject({
+  region: z
+    .string()
+    .regex(/^[a-z0-9-]{1,64}$/, 'must be a-z, 0-9 and -')
+    .default(DEFAULT_REGION)
+    .describe('Stands in ARNs and in the signatures of AWS SDKs.'),
+  listen: z
+    .strictObject({
+      address: z
+        .string()
+        .default(DEFAULT_ADDRESS)
+        .describe('Any other than a loopback address needs `tls`, or the flag `--insecure-http`.'),
+      port: z.int().min(0).max(65_535).default(DEFAULT_PORT).describe('0 takes a free one.'),
+    })
+    .prefault({})
+    .describe('Where the server answers.'),
+  tls: z
+    .strictObject({
+      certificate: path.describe('File with the certificate chain, PEM. A changed file is taken over at once.'),
+      key: path.describe('File with the private key, PEM.'),
+      minVersion: z.enum(['1.3', '1.2']).default('1.3').describe('Lowest version of TLS.'),
+    })
+    .optional()
+    .describe('TLS. Without it the server speaks plain HTTP.'),
+  store: z
+    .strictObject({
+      kind: z.literal('sqlite').default('sqlite').describe('The embedded database.'),
+      folder: path.default(DEFAULT_FOLDER).describe('Data folder; one process owns it.'),
+    })
+    .prefault({})
+    .describe('Where keys, tokens and the audit log are kept.'),
+  seal: z
+    .discriminatedUnion('kind', [
+      z.strictObject({
+        kind: z.literal('file'),
+        path: path.describe('File of the root key, mode 0600; made at the first start.'),
+      }),
+      z.strictObject({
+        kind: z.literal('passphrase'),
+        path: path.describe('File of the root key, wrapped by the passphrase (Argon2id); made at the first start.'),
+        passphrase: secret.describe('`${NAME}` or `file:PATH`; at least 12 characters.'),
+      }),
+    ])
+    .optional()
+    .describe('Where the root key is, which seals all others. `claviger serve` does not start without it.'),
+  tenants: z
+    .array(
+      z.strictObject({
+        name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be 1 to 63 of a-z, 0-9 and -'),
+        accountId: z
+          .string()
+          .regex(/^[0-9]{12}$/, 'must be 12 digits, in quotes')
+          .optional()
+          .describe('Stands in ARNs; made at random where it is not given.'),
+      }),
+    )
+    .min(1)
+    .default([{ name: 'default' }])
+    .describe('Tenants that are made where they do not exist; the first is the one of the first credentials.'),
+  audit: z
+    .strictObject({
+      refusalsPerSecond: z
+        .int()
+        .min(0)
+        .max(1000)
+        .default(SINGLE_REFUSALS_PER_SECOND)
+        .describe('Refused strangers of one address that get a record each within a second; the rest share one.'),
+    })
+    .prefault({})
+    .describe('The audit log.'),
+  limits: z
+    .strictObject({
+      cryptoPerSecond: perSecond
+        .default(DEFAULT_RATE_LIMITS.cryptoPerSecond)
+        .describe('Cryptographic operations of one principal; a batch counts as its items.'),
+      changesPerSecond: perSecond.default(DEFAULT_RATE_LIMITS.changesPerSecond).describe('Changes of one principal.'),
+    })
+    .prefault({})
+    .describe('Rate limits.'),
+  policies: path.optional().describe('Folder with Cedar policies of your own (`*.cedar`).'),
+});
+
+export type Config = z.output<typeof configSchema>;
+
+/** Shorter ones are guessed, whatever Argon2id costs. */
+const PASSPHRASE_CHARS_MIN = 12;
+
+/** The configuration without a file: what `claviger dev` starts from. */
+export function defaultConfig(): Config {
+  return configSchema.parse({});
+}
+
+/**
+ * Reads a configuration file, YAML or JSON. Paths in it are relative to it.
+ *
+ * @throws INVALID_ARGUMENT that names each mistake by its path, and what is allowed there
+ */
+export function loadConfig(file: string, environment: Readonly<Record<string, string | undefined>> = process.env): Config {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new ClavigerError('INVALID_ARGUMENT', `cannot read the configuration \`${file}\`: ${(cause as Error).message}`, { cause });
+  }
+  return parseConfig(text, dirname(resolve(file)), environment);
+}
+
+/** As `loadConfig`, of a text; `folder` is what its paths are relative to. */
+export function parseConfig(
+  text: string,
+  folder: string,
+  environment: Readonly<Record<string, string | undefined>>,
+): Config {
+  let written: unknown;
+  try {
+    written = parse(text) ?? {};
+  } catch (cause) {
+    throw new ClavigerError('INVALID_ARGUMENT', `the configuration is not YAML: ${(cause as Error).message}`, { cause });
+  }
+  const { value, referenced } = resolveReferences(written, folder, environment);
+  const parsed = configSchema.safeParse(value);
+  if (!parsed.success) {
+    const mistakes = parsed.error.issues.map(mistakeOf);
+    throw new ClavigerError('INVALID_ARGUMENT', `the configuration has mistakes:\n${mistakes.join('\n')}`);
+  }
+  const config = parsed.data;
+  if (config.seal?.kind === 'passphrase') requirePassphrase(config.seal.passphrase, referenced.has('seal.passphrase'));
+  return withAbsolutePaths(config, folder);
+}
+
+/** The way to the root key that a configuration names. */
+export function unsealOf(seal: NonNullable<Config['seal']>): Unseal {
+  if (seal.kind === 'file') return fileUnseal(seal.path, systemRandom);
+  return passphraseUnseal(seal.path, new SecretBytes(Buffer.from(seal.passphrase)), systemRandom);
+}
+
+function requirePassphrase(passphrase: string, referenced: boolean): void {
+  if (!referenced) {
+    throw new ClavigerError(
+      'INVALID_ARGUMENT',
+      'the configuration has mistakes:\n  `seal.passphrase`: a secret is given as `${NAME}` or `file:PATH`, never as it is',
+    );
+  }
+  if (passphrase.length >= PASSPHRASE_CHARS_MIN) return;
+  throw new ClavigerError(
+    'INVALID_ARGUMENT',
+    `the configuration has mistakes:\n  \`seal.passphrase\`: has at least ${PASSPHRASE_CHARS_MIN} characters`,
+  );
+}
+
+/** One mistake: its path, what is wrong, and what is allowed. */
+function mistakeOf(issue: z.core.$ZodIssue): string {
+  const place = issue.path.length === 0 ? 'the top' : `\`${issue.path.map(String).join('.')}\``;
+  if (issue.code === 'unrecognized_keys') {
+    return `  ${place}: there is no \`${issue.keys.join('`, `')}\`; there are ${fieldsAt(issue.path).join(', ')}`;
+  }
+  return `  ${place}: ${issue.message.replace(/^Invalid input: /, '')}`;
+}
+
+/** Names of the fields that the schema has at a path. */
+function fieldsAt(path: readonly PropertyKey[]): readonly string[] {
+  let schema: unknown = z.toJSONSchema(configSchema, { io: 'input' });
+  for (const part of path) {
+    const { properties, items } = schema as { properties?: Record<string, unknown>; items?: unknown };
+    schema = typeof part === 'number' ? items : properties?.[String(part)];
+  }
+  const node = (schema ?? {}) as { properties?: object; oneOf?: { properties?: object }[]; anyOf?: { properties?: object }[] };
+  const variants = node.oneOf ?? node.anyOf ?? [node];
+  return [...new Set(variants.flatMap(({ properties }) => Object.keys(properties ?? {})))];
+}
+
+function withAbsolutePaths(config: Config, folder: string): Config {
+  const absolute = (file: string): string => resolve(folder, file);
+  return {
+    ...config,
+    store: { ...config.store, folder: absolute(config.store.folder) },
+    ...(config.tls === undefined
+      ? {}
+      : { tls: { ...config.tls, certificate: absolute(config.tls.certificate), key: absolute(config.tls.key) } }),
+    ...(config.seal === undefined ? {} : { seal: { ...config.seal, path: absolute(config.seal.path) } }),
+    ...(config.policies === undefined ? {} : { policies: absolute(config.policies) }),
+  };
+}

@@ -1,0 +1,150 @@
+/**
+ * The HTTP server: which path goes to which gateway, and the limits that hold for all of them.
+ *
+ * @module
+ */
+import { readFileSync, watchFile, unwatchFile } from 'node:fs';
+import type { Server as TlsServer } from 'node:tls';
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { ClavigerError, errorOf } from '../errors.ts';
+import { refuseAwsKms, serveAwsKms } from '../gateways/aws-kms/gateway.ts';
+import { BODY_BYTES_MAX } from '../gateways/http-call.ts';
+import { serveJwks } from '../gateways/jwks/gateway.ts';
+import { refuseRest, serveRest } from '../gateways/rest/gateway.ts';
+import { docsPage } from '../gateways/rest/docs.ts';
+import { openApi } from '../gateways/rest/openapi.ts';
+import type { Services } from '../operations/services.ts';
+
+/** Time for a whole request to come in: slow senders must not hold connections. */
+const REQUEST_TIMEOUT_MS = 30_000;
+/** Longer than common load balancers keep a connection, so that we are not the one who closes it. */
+const KEEP_ALIVE_TIMEOUT_MS = 72_000;
+/** SDKs send about 1 KiB of headers. */
+const HEADER_BYTES_MAX = 16 * 1024;
+/** How often a certificate's files are looked at. */
+const CERTIFICATE_POLL_MS = 5000;
+
+export interface TlsFiles {
+  readonly certificate: string;
+  readonly key: string;
+  readonly minVersion: 'TLSv1.3' | 'TLSv1.2';
+}
+
+export interface ListenOptions {
+  readonly address: string;
+  readonly port: number;
+  readonly tls: TlsFiles | null;
+}
+
+export interface HttpServer {
+  /** `http://127.0.0.1:8550`. */
+  readonly url: string;
+  /** Takes no new connections, answers what is under way, then ends. */
+  close(): Promise<void>;
+}
+
+export async function startHttp(services: Services, { address, port, tls }: ListenOptions): Promise<HttpServer> {
+  const app = buildApp(services, tls);
+  const stopWatching = tls === null ? () => undefined : watchCertificate(services, app, tls);
+  try {
+    await app.listen({ host: address, port });
+  } catch (cause) {
+    stopWatching();
+    throw new ClavigerError('INVALID_ARGUMENT', `cannot listen on ${address}:${port}: ${(cause as Error).message}`, { cause });
+  }
+  const bound = app.server.address();
+  const boundPort = typeof bound === 'object' && bound !== null ? bound.port : port;
+  const host = address.includes(':') ? `[${address}]` : address;
+  return {
+    url: `${tls === null ? 'http' : 'https'}://${host}:${boundPort}`,
+    close: async () => {
+      stopWatching();
+      await app.close();
+    },
+  };
+}
+
+function buildApp(services: Services, tls: TlsFiles | null): FastifyInstance {
+  const common = {
+    bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    forceCloseConnections: 'idle' as const,
+    routerOptions: { maxParamLength: 512 },
+    exposeHeadRoutes: false,
+  };
+  const app =
+    tls === null
+      ? Fastify({ ...common, http: { maxHeaderSize: HEADER_BYTES_MAX } })
+      : (Fastify({
+          ...common,
+          https: { ...readCertificate(tls), minVersion: tls.minVersion, maxHeaderSize: HEADER_BYTES_MAX },
+        }) as unknown as FastifyInstance);
+
+  // Every body is taken as bytes: signatures cover bytes, and what is not JSON is refused with a record.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.addHook('preHandler', (request, _reply, done) => {
+    request.body ??= Buffer.alloc(0);
+    done();
+  });
+
+  const spec = JSON.stringify(openApi(services.version));
+  const docs = docsPage();
+  app.get('/livez', (_request, reply) => reply.type('text/plain').send('ok'));
+  app.get('/readyz', (_request, reply) => {
+    const ready = services.ledger.healthy;
+    return reply.code(ready ? 200 : 503).type('text/plain').send(ready ? 'ready' : 'unavailable');
+  });
+  app.get('/openapi.json', (_request, reply) => reply.type('application/json').send(spec));
+  app.get('/docs', (_request, reply) =>
+    reply
+      .type('text/html; charset=utf-8')
+      .header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'")
+      .send(docs),
+  );
+  app.get('/v1/tenants/:tenant/jwks.json', (request, reply) => serveJwks(services, request, reply));
+  app.post('/', (request, reply) => serveAwsKms(services, request, reply));
+  app.all('/v1/*', (request, reply) => serveRest(services, request, reply));
+  app.setNotFoundHandler((request, reply) => serveRest(services, request, reply));
+  app.setErrorHandler((error: FastifyError, request, reply) => refuseUnread(services, error, request, reply));
+  return app;
+}
+
+/** A request that Fastify could not read: the caller is told in the words of the gateway it asked. */
+function refuseUnread(
+  services: Services,
+  error: FastifyError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<void> {
+  const told =
+    error.code === 'FST_ERR_CTP_BODY_TOO_LARGE'
+      ? errorOf('BodyTooLarge', `the body is larger than ${BODY_BYTES_MAX} bytes`)
+      : new ClavigerError('INVALID_ARGUMENT', 'the request could not be read', { cause: error });
+  const aws = request.method === 'POST' && request.url.split('?')[0] === '/';
+  return aws ? refuseAwsKms(services, request, reply, told) : refuseRest(services, request, reply, told);
+}
+
+function readCertificate({ certificate, key }: TlsFiles): { cert: Buffer; key: Buffer } {
+  return { cert: readFileSync(certificate), key: readFileSync(key) };
+}
+
+/** Takes a new certificate over without a restart; a broken one is told and the old one stays. */
+function watchCertificate({ log }: Services, app: FastifyInstance, tls: TlsFiles): () => void {
+  const reload = (): void => {
+    try {
+      (app.server as unknown as TlsServer).setSecureContext({ ...readCertificate(tls), minVersion: tls.minVersion });
+      log.write('info', 'certificate reloaded', { certificate: tls.certificate });
+    } catch (error) {
+      log.write('error', 'the new certificate cannot be used; the old one stays', { cause: (error as Error).message });
+    }
+  };
+  const files = [tls.certificate, tls.key];
+  for (const file of files) watchFile(file, { interval: CERTIFICATE_POLL_MS, persistent: false }, reload);
+  process.on('SIGHUP', reload);
+  return () => {
+    for (const file of files) unwatchFile(file, reload);
+    process.off('SIGHUP', reload);
+  };
+}

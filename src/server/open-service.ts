@@ -1,0 +1,171 @@
+/**
+ * The composition root: puts a service together on a data folder, and takes it apart again.
+ *
+ * @module
+ */
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync } from 'node:fs';
+import { Ledger } from '../audit/ledger.ts';
+import { Authenticator } from '../auth/authenticator.ts';
+import { systemRandom } from '../crypto/random.ts';
+import { ClavigerError } from '../errors.ts';
+import { startLifecycle } from '../jobs/lifecycle.ts';
+import { uuidV7 } from '../model/ids.ts';
+import { aggregateDraft } from '../operations/execute.ts';
+import { DEFAULT_RATE_LIMITS, RateLimiter, type RateLimits } from '../operations/limits.ts';
+import { RefusalThrottle } from '../operations/refusals.ts';
+import type { Services } from '../operations/services.ts';
+import { PolicyEngine } from '../policy/engine.ts';
+import { systemClock, type Clock } from '../ports/clock.ts';
+import { silentLog, type Log } from '../ports/log.ts';
+import type { Random } from '../ports/random.ts';
+import { SoftwareProvider } from '../providers/software/index.ts';
+import { Keyring } from '../seal/keyring.ts';
+import type { Unseal } from '../seal/root-key.ts';
+import { StoreCache } from '../store/cache.ts';
+import { databasePath, lockFolder, type FolderLock } from '../store/sqlite/open.ts';
+import { SqliteReader } from '../store/sqlite/reader.ts';
+import { VERSION } from './version.ts';
+
+export interface ServiceOptions {
+  /** Data folder; made with mode 0700 where it does not exist. */
+  readonly folder: string;
+  readonly unseal: Unseal;
+  readonly region: string;
+  readonly limits?: RateLimits;
+  /** Refused strangers of one address that get a record each within a second. */
+  readonly singleRefusalsPerSecond?: number;
+  /** Folder of the operator's own Cedar policies. */
+  readonly policies?: string | null;
+  readonly allowConflictingRoles?: boolean;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly log?: Log;
+  /** Told once when nothing can be recorded any more; the process should end. */
+  readonly onFailure?: (reason: string) => void;
+  /** False where the caller runs what falls due by itself. */
+  readonly jobs?: boolean;
+}
+
+export interface OpenedService {
+  readonly services: Services;
+  readonly lock: FolderLock;
+  /** Ends the jobs, waits for what is under way, and gives the folder back. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a service.
+ *
+ * @throws STORE_UNAVAILABLE where another process has the folder, or a newer release wrote it; SEALED where the root
+ * key is missing or another one
+ */
+export async function openService(options: ServiceOptions): Promise<OpenedService> {
+  const { folder, clock = systemClock, random = systemRandom, log = silentLog } = options;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const lock = lockFolder(folder);
+  try {
+    return await openLocked(options, lock, clock, random, log);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+async function openLocked(
+  options: ServiceOptions,
+  lock: FolderLock,
+  clock: Clock,
+  random: Random,
+  log: Log,
+): Promise<OpenedService> {
+  const { folder, region, limits = DEFAULT_RATE_LIMITS, onFailure = () => undefined } = options;
+  const path = databasePath(folder);
+  const policy = PolicyEngine.load({ folder: options.policies ?? null });
+  using root = await rootKey(options.unseal, path);
+  const keyring = new Keyring(root, random, (tenantId) => reader.sealedTenantKey(tenantId));
+  const settings = { 'log-id': randomUUID(), 'root-check': keyring.rootCheck().toString('base64') };
+
+  const changed = (entities: readonly string[]): void => {
+    cache.drop(entities);
+    for (const name of entities) if (name.startsWith('k:')) software.forget(name.slice('k:'.length));
+  };
+  const failed = (reason: string): void => {
+    log.write('error', 'the audit log failed; nothing is answered any more', { reason });
+    onFailure(reason);
+  };
+  const ledger = await Ledger.open({ databasePath: path, settings }, { changed, failed });
+  const reader = new SqliteReader(path);
+  const cache = new StoreCache(reader);
+  const software = new SoftwareProvider({
+    random,
+    open: async ({ tenantId, keyId, version }) => {
+      const sealed = await reader.sealedMaterial(keyId, version);
+      if (sealed === null) throw new ClavigerError('KEY_STATE', `version ${version} of key ${keyId} has no key material`);
+      return keyring.open({ purpose: 'key-material', tenantId, id: keyId, version }, sealed);
+    },
+    onForget: (keyHandleId) => ledger.forget(keyHandleId),
+  });
+
+  const refusals = new RefusalThrottle(clock.now, (counted) => {
+    const requestId = uuidV7(clock.now(), random.bytes(10));
+    const draft = aggregateDraft(counted, requestId, clock.now());
+    const job = { decidedAt: ledger.seen, read: [], draft, outcome: 'UNAUTHENTICATED', changes: [], signs: [] } as const;
+    // Nobody waits for it; a log that cannot be written has been told already.
+    ledger.submit(job).catch(() => undefined);
+  }, options.singleRefusalsPerSecond);
+  const authenticator = new Authenticator({
+    clock,
+    region,
+    credentials: {
+      byId: (id) => cache.credential(id),
+      byAccessKeyId: (id) => cache.credentialByAccessKey(id),
+      openSecret: async ({ id, tenantId, verifier }) => {
+        using secret = await keyring.open({ purpose: 'access-key-secret', tenantId, id, version: 1 }, verifier);
+        return secret.reveal().toString();
+      },
+    },
+  });
+  const services: Services = {
+    cache,
+    ledger,
+    keyring,
+    policy,
+    authenticator,
+    software,
+    limiter: new RateLimiter(limits),
+    refusals,
+    clock,
+    random,
+    log,
+    version: VERSION,
+    region,
+    allowConflictingRoles: options.allowConflictingRoles ?? false,
+  };
+
+  const close = async (): Promise<void> => {
+    await stopJobs();
+    refusals.flush();
+    await ledger.close();
+    software.close();
+    reader.close();
+    lock.release();
+  };
+  let stopJobs = async (): Promise<void> => undefined;
+  try {
+    keyring.requireRoot(Buffer.from((await reader.setting('root-check')) ?? '', 'base64'));
+    if (options.jobs ?? true) stopJobs = startLifecycle(services);
+  } catch (error) {
+    await ledger.close();
+    reader.close();
+    throw error;
+  }
+  return { services, lock, close };
+}
+
+/** The root key; a new one only for a new store. */
+async function rootKey(unseal: Unseal, path: string): ReturnType<Unseal['unseal']> {
+  if (unseal.exists()) return unseal.unseal();
+  if (!existsSync(path)) return unseal.create();
+  throw new ClavigerError('SEALED', `the store \`${path}\` has keys, but its root key is missing: ${unseal.description}`);
+}

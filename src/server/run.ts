@@ -1,0 +1,165 @@
+/**
+ * `claviger dev` and `claviger serve`: a service and its HTTP server, from start to graceful stop.
+ *
+ * @module
+ */
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { join } from 'node:path';
+import { ClavigerError } from '../errors.ts';
+import type { Log } from '../ports/log.ts';
+import { systemRandom } from '../crypto/random.ts';
+import { fileUnseal, type Unseal } from '../seal/root-key.ts';
+import { ensureTenants, hasCredentials, issueFirstCredentials, type FirstCredentials } from './bootstrap.ts';
+import { ROOT_KEY_FILE, unsealOf, type Config } from './config.ts';
+import { startHttp, type HttpServer } from './http-server.ts';
+import { openService, type OpenedService } from './open-service.ts';
+
+export const DEV_CREDENTIALS_FILE = 'dev-credentials.json';
+/** How long a failed process still refuses in words before it ends. */
+const FAILED_GRACE_MS = 3000;
+
+export interface DevCredentials extends FirstCredentials {
+  readonly endpoint: string;
+  readonly region: string;
+  readonly accountId: string;
+}
+
+export interface RunningServer {
+  readonly url: string;
+  /** The first credentials, on the start that made them. */
+  readonly first: FirstCredentials | null;
+  readonly accountId: string;
+  readonly unsealedBy: string;
+  /** Resolves once the server has stopped, with the process's exit code. */
+  readonly stopped: Promise<number>;
+  stop(): void;
+}
+
+export interface RunOptions {
+  readonly config: Config;
+  readonly log: Log;
+  readonly insecureHttp?: boolean;
+}
+
+/** A server for development: every role in one token, written beside the store. */
+export async function runDev(options: RunOptions): Promise<RunningServer & { readonly credentialsFile: string }> {
+  const { config } = options;
+  const unseal = config.seal === undefined
+    ? fileUnseal(join(config.store.folder, ROOT_KEY_FILE), systemRandom)
+    : unsealOf(config.seal);
+  const credentialsFile = join(config.store.folder, DEV_CREDENTIALS_FILE);
+  const server = await run(options, unseal, true, (url, accountId, first) => {
+    const kept = first ?? (JSON.parse(readFileSync(credentialsFile, 'utf8')) as DevCredentials);
+    const { token, awsAccessKeyId, awsSecretAccessKey } = kept;
+    writeCredentials(credentialsFile, {
+      endpoint: url,
+      token,
+      awsAccessKeyId,
+      awsSecretAccessKey,
+      region: config.region,
+      accountId,
+    });
+  });
+  return { ...server, credentialsFile };
+}
+
+/**
+ * A server for production.
+ *
+ * @throws INVALID_ARGUMENT without an explicit seal, and on any address but loopback without TLS
+ */
+export async function runServe(options: RunOptions): Promise<RunningServer> {
+  const { seal } = options.config;
+  if (seal === undefined) {
+    throw new ClavigerError(
+      'INVALID_ARGUMENT',
+      'say where the root key is: set `seal` in the configuration, for instance\n' +
+        '  seal:\n    kind: passphrase\n    path: /var/lib/claviger/root.key\n    passphrase: ${CLAVIGER_PASSPHRASE}',
+    );
+  }
+  return run(options, unsealOf(seal), false, () => undefined);
+}
+
+async function run(
+  { config, log, insecureHttp = false }: RunOptions,
+  unseal: Unseal,
+  dev: boolean,
+  announce: (url: string, accountId: string, first: FirstCredentials | null) => void,
+): Promise<RunningServer> {
+  const { listen, tls = null, store, region, limits } = config;
+  requireProtected(listen.address, tls !== null, insecureHttp);
+  const stopped = Promise.withResolvers<number>();
+  const opened = await openService({
+    folder: store.folder,
+    unseal,
+    region,
+    limits,
+    singleRefusalsPerSecond: config.audit.refusalsPerSecond,
+    policies: config.policies ?? null,
+    allowConflictingRoles: dev,
+    log,
+    // Callers are still told AUDIT_UNAVAILABLE for a moment; then the process ends, and its supervisor starts it anew.
+    onFailure: () => void setTimeout(() => stopped.resolve(1), FAILED_GRACE_MS),
+  });
+  let http: HttpServer | null = null;
+  try {
+    const tenant = await ensureTenants(opened.services, config.tenants);
+    const known = await hasCredentials(opened.services, tenant.id);
+    const lost = dev && !existsSync(join(store.folder, DEV_CREDENTIALS_FILE));
+    const first = known && !lost ? null : await issueFirstCredentials(opened.services, tenant.id, dev);
+    http = await startHttp(opened.services, {
+      ...listen,
+      tls: tls === null ? null : { ...tls, minVersion: `TLSv${tls.minVersion}` },
+    });
+    opened.lock.announce(http.url);
+    announce(http.url, tenant.accountId, first);
+    const { url } = http;
+    return {
+      url,
+      first,
+      accountId: tenant.accountId,
+      unsealedBy: unseal.description,
+      stopped: stopped.promise,
+      stop: once(() => void shutDown(http!, opened).then(() => stopped.resolve(0))),
+    };
+  } catch (error) {
+    await http?.close();
+    await opened.close();
+    throw error;
+  }
+}
+
+/** Nothing new is taken, everything taken is answered, everything answered is in the log. */
+async function shutDown(http: HttpServer, opened: OpenedService): Promise<void> {
+  await http.close();
+  await opened.close();
+}
+
+function once(action: () => void): () => void {
+  let done = false;
+  return () => {
+    if (!done) action();
+    done = true;
+  };
+}
+
+/** @throws INVALID_ARGUMENT where keys would go over a network in the clear */
+function requireProtected(address: string, tls: boolean, insecureHttp: boolean): void {
+  if (tls || insecureHttp || isLoopback(address)) return;
+  throw new ClavigerError(
+    'INVALID_ARGUMENT',
+    `${address} is not a loopback address, and \`tls\` is not configured: set it, or say --insecure-http where a proxy does TLS`,
+  );
+}
+
+function isLoopback(address: string): boolean {
+  return address === 'localhost' || address === '::1' || (isIP(address) === 4 && address.startsWith('127.'));
+}
+
+/** Written beside and renamed, so that nobody reads half of it. */
+function writeCredentials(file: string, credentials: DevCredentials): void {
+  const beside = `${file}.new`;
+  writeFileSync(beside, `${JSON.stringify(credentials, null, 2)}\n`, { mode: 0o600 });
+  renameSync(beside, file);
+}

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { format, inspect } from 'node:util';
+import { SecretBytes } from '../../../src/crypto/secret-bytes.ts';
+
+test('a secret is revealed as the very bytes that it was given', () => {
+  const bytes = Buffer.from('hush');
+  using secret = new SecretBytes(bytes);
+  assert.equal(secret.reveal(), bytes);
+  assert.equal(secret.length, 4);
+});
+
+test('a secret that was disposed of is zeroed and cannot be revealed', () => {
+  const bytes = Buffer.from('hush');
+  const secret = new SecretBytes(bytes);
+  secret[Symbol.dispose]();
+  secret[Symbol.dispose]();
+  assert.deepEqual(bytes, Buffer.alloc(4));
+  assert.throws(() => secret.reveal(), { code: 'INTERNAL' });
+  assert.throws(() => secret.length, { code: 'INTERNAL' });
+});
+
+test('`using` disposes of a secret at the end of its block', () => {
+  const bytes = Buffer.from('hush');
+  {
+    using secret = new SecretBytes(bytes);
+    assert.equal(secret.length, 4);
+  }
+  assert.deepEqual(bytes, Buffer.alloc(4));
+});
+
+test('a secret is shown nowhere', () => {
+  using secret = new SecretBytes(Buffer.from('hush'));
+  const shown = [
+    String(secret),
+    ['', secret].join(''),
+    JSON.stringify({ secret }),
+    inspect(secret),
+    inspect({ deep: { secret } }, { depth: 9, showHidden: true }),
+    format('%s %o %j', secret, secret, secret),
+  ];
+  for (const text of shown) {
+    assert.match(text, /\[secret\]/);
+    assert.doesNotMatch(text, /hush|68 ?75 ?73|aHVz/i);
+  }
+});

@@ -1,0 +1,33 @@
+/**
+ * All peers, by the name under which tests ask for them.
+ *
+ * @module
+ */
+import { type GoverifyPaths, goverify } from './goverify.ts';
+import type { Peer } from './peer.ts';
+import { type FolderPaths, type PythonPaths, python, vectors } from './python.ts';
+import { type ProgramPaths, curl, openssl } from './system.ts';
+import { wycheproof } from './wycheproof.ts';
+
+/** What a test gets of each peer. */
+export interface PeerPaths {
+  readonly python: PythonPaths;
+  readonly vectors: FolderPaths;
+  readonly wycheproof: FolderPaths;
+  readonly goverify: GoverifyPaths;
+  readonly curl: ProgramPaths;
+  readonly openssl: ProgramPaths;
+}
+
+export type PeerName = keyof PeerPaths;
+
+export const PEERS: { readonly [Name in PeerName]: Peer<PeerPaths[Name]> } = {
+  python,
+  vectors,
+  wycheproof,
+  goverify,
+  curl,
+  openssl,
+};
+
+export const PEER_NAMES = Object.keys(PEERS) as readonly PeerName[];
