@@ -86,6 +86,6 @@ describe('an access key', () => {
   test('uses every letter, and is never the same', () => {
     const ids = Array.from({ length: 500 }, () => newAccessKey(random).accessKeyId);
     assert.equal(new Set(ids).size, 500);
-    assert.equal(new Set(ids.flatMap((id) => [...id.slice(4)])).size, 32);
+    assert.equal(new Set(ids.map((id) => id.slice(4)).join('')).size, 32);
   });
 });

@@ -73,7 +73,7 @@ test('text that is not canonical base64url is refused, by name', () => {
 });
 
 test('any text either decodes to what encodes to it, or is refused', () => {
-  const character = fc.constantFrom(...'ABZaz09+/-_= \n');
+  const character = fc.constantFrom(...'ABZaz09+/-_= \n'.split(''));
   fc.assert(
     fc.property(fc.string({ unit: character, maxLength: 12 }), (text) => {
       for (const [decode, encode] of [

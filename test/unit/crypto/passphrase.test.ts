@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { argon2Sync } from 'node:crypto';
 import { test } from 'node:test';
-import { derivePassphraseKey, PASSPHRASE_BOUNDS, PASSPHRASE_PARAMETERS, type PassphraseParameters } from '../../../src/crypto/passphrase.ts';
+import {
+  derivePassphraseKey,
+  PASSPHRASE_BOUNDS,
+  PASSPHRASE_PARAMETERS,
+  type PassphraseParameters,
+} from '../../../src/crypto/passphrase.ts';
 import { SecretBytes } from '../../../src/crypto/secret-bytes.ts';
 
 const CHEAP: PassphraseParameters = { memoryKib: PASSPHRASE_BOUNDS.memoryKib[0], passes: 1, parallelism: 1 };

@@ -1,0 +1,162 @@
+/**
+ * Claviger as a library: the service in this process, on a data folder of its own.
+ *
+ * @module
+ */
+import { join } from 'node:path';
+import { systemRandom } from '../crypto/random.ts';
+import { SecretBytes } from '../crypto/secret-bytes.ts';
+import { ClavigerError } from '../errors.ts';
+import { uuidV7 } from '../model/ids.ts';
+import { requireCompatibleRoles, ROLES, type Principal, type Role } from '../model/principal.ts';
+import { execute } from '../operations/execute.ts';
+import { OPERATION_KEYS, OPERATIONS, type ClavigerApi } from '../operations/index.ts';
+import type { Operation } from '../operations/operation.ts';
+import type { RateLimits } from '../operations/limits.ts';
+import { monotonicMs } from '../ports/clock.ts';
+import type { Log } from '../ports/log.ts';
+import { fileUnseal, passphraseUnseal, type Unseal } from '../seal/root-key.ts';
+import { ensureTenants } from './bootstrap.ts';
+import { DEFAULT_REGION, ROOT_KEY_FILE } from './config.ts';
+import { openService, type OpenedService } from './open-service.ts';
+
+/** In whose name calls are made: policy and log hold for the library as for everybody. */
+export interface LibraryPrincipal {
+  /** Stands in the log. */
+  readonly name: string;
+  readonly roles: readonly Role[];
+}
+
+export interface OpenOptions {
+  /** Data folder; made where it does not exist. One process owns it. */
+  readonly folder: string;
+  /** File of the root key; `root.key` in the folder where it is not given. */
+  readonly rootKey?: string;
+  /** Wraps the root key's file (Argon2id); without it the file alone opens the store. */
+  readonly passphrase?: string;
+  /** Name of the tenant; made where it does not exist. `default` where it is not given. */
+  readonly tenant?: string;
+  readonly principal: LibraryPrincipal;
+  readonly region?: string;
+  readonly limits?: RateLimits;
+  /** Folder with Cedar policies of your own. */
+  readonly policies?: string;
+  readonly log?: Log;
+}
+
+/**
+ * A service in this process.
+ *
+ * @example
+ * await using claviger = await Claviger.open({ folder: './keys', principal: { name: 'shop', roles: ['key-administrator', 'crypto-user'] } });
+ * await claviger.createKey({ spec: 'AES-256-GCM', alias: 'orders' });
+ * const { ciphertext } = await claviger.encrypt({ key: 'alias:orders', plaintext: Buffer.from('hello') });
+ */
+export interface Claviger extends ClavigerApi {}
+
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- the methods are those of OPERATIONS, set below
+export class Claviger {
+  readonly #opened: OpenedService;
+  readonly #principal: Principal;
+
+  private constructor(opened: OpenedService, principal: Principal) {
+    this.#opened = opened;
+    this.#principal = principal;
+  }
+
+  /**
+   * Opens a service on a folder.
+   *
+   * @throws STORE_UNAVAILABLE where another process has the folder, or a newer release wrote it; SEALED where the root
+   * key is missing or another one; INVALID_ARGUMENT for roles that one principal must not hold together
+   */
+  static async open(options: OpenOptions): Promise<Claviger> {
+    const { folder, tenant = 'default', principal, region = DEFAULT_REGION, limits, policies, log } = options;
+    requireRoles(principal.roles);
+    const opened = await openService({
+      folder,
+      unseal: unsealOf(options),
+      region,
+      policies: policies ?? null,
+      ...(limits === undefined ? {} : { limits }),
+      ...(log === undefined ? {} : { log }),
+    });
+    try {
+      const { id } = await ensureTenants(opened.services, [{ name: tenant }]);
+      return new Claviger(opened, principalOf(principal, id));
+    } catch (error) {
+      await opened.close();
+      throw error;
+    }
+  }
+
+  /** The same service in another name, for a part of the application that should hold other roles. */
+  as(principal: LibraryPrincipal): Claviger {
+    requireRoles(principal.roles);
+    return new Claviger(this.#opened, principalOf(principal, this.#principal.tenantId));
+  }
+
+  /** Waits for what is under way and gives the folder back, for this object and all that `as` made of it. */
+  close(): Promise<void> {
+    return this.#opened.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Runs one operation; the methods of `ClavigerApi` are this with their name filled in. */
+  async run<I, O>(operation: Operation<I, O>, input: I): Promise<O> {
+    const { services } = this.#opened;
+    const answer = await execute(
+      services,
+      operation,
+      {
+        proof: { kind: 'principal', principal: this.#principal },
+        gateway: 'library',
+        source: null,
+        requestId: uuidV7(services.clock.now(), services.random.bytes(10)),
+        startedMs: monotonicMs(),
+        dryRun: false,
+        idempotency: null,
+      },
+      input,
+    );
+    if (answer.kind === 'replay') throw new ClavigerError('INTERNAL', 'nothing is replayed in-process');
+    return answer.output;
+  }
+}
+
+for (const name of OPERATION_KEYS) {
+  Object.defineProperty(Claviger.prototype, name, {
+    value(this: Claviger, input: object = {}) {
+      return this.run(OPERATIONS[name] as Operation<object, unknown>, input);
+    },
+    writable: true,
+    configurable: true,
+  });
+}
+
+function unsealOf({ folder, rootKey = join(folder, ROOT_KEY_FILE), passphrase }: OpenOptions): Unseal {
+  if (passphrase === undefined) return fileUnseal(rootKey, systemRandom);
+  return passphraseUnseal(rootKey, new SecretBytes(Buffer.from(passphrase)), systemRandom);
+}
+
+function requireRoles(roles: readonly Role[]): void {
+  const unknown = roles.find((role) => !ROLES.includes(role));
+  if (unknown !== undefined) {
+    throw new ClavigerError('INVALID_ARGUMENT', `there is no role \`${unknown}\`; there are ${ROLES.join(', ')}`);
+  }
+  requireCompatibleRoles(roles);
+}
+
+function principalOf({ name, roles }: LibraryPrincipal, tenantId: string): Principal {
+  return Object.freeze({
+    id: `library/${name}`,
+    name,
+    tenantId,
+    roles: [...roles],
+    systemScope: false,
+    via: 'library' as const,
+  });
+}
