@@ -14,10 +14,12 @@ const source = join(root, 'src', 'cli', 'main.ts');
 const entry = existsSync(source) ? source : join(root, 'dist', 'cli', 'main.js');
 
 // Slow cryptography, DNS and files share libuv's pool; it has to be set before its first use.
-process.env.UV_THREADPOOL_SIZE ??= String(availableParallelism() + 3);
+process.env['UV_THREADPOOL_SIZE'] ??= String(availableParallelism() + 3);
 
 if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR_MIN) {
-  const { main } = await import(pathToFileURL(entry).href);
+  const { main } = /** @type {{ main: (argv: string[]) => Promise<number> }} */ (
+    await import(pathToFileURL(entry).href)
+  );
   process.exitCode = await main(process.argv.slice(2));
 } else {
   const newer = bundledNode();
@@ -29,7 +31,7 @@ if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR_MIN) {
   } else {
     const child = spawn(newer, process.argv.slice(1), { stdio: 'inherit' });
     // Whoever stops this process means the one that works.
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+    for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => child.kill(signal));
     process.exitCode = await new Promise((resolve) => child.on('exit', (code) => resolve(code ?? 1)));
   }
 }

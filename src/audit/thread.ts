@@ -97,10 +97,11 @@ function runGroup(): void {
 
 /** Takes a message that has come meanwhile, without going back to the event loop. A `close` waits for its turn. */
 function receiveMore(): void {
-  const received = receiveMessageOnPort(port) as { message: GroupMessage | 'close' } | undefined;
+  const received = receiveMessageOnPort(port);
   if (received === undefined) return;
-  if (received.message === 'close') setImmediate(() => port.emit('message', 'close'));
-  else enqueue(received.message);
+  const message = received.message as GroupMessage | 'close';
+  if (message === 'close') setImmediate(() => port.emit('message', 'close'));
+  else enqueue(message);
 }
 
 function signAll(job: WireJob, bytes: Uint8Array): Uint8Array[] {

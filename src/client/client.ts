@@ -31,6 +31,7 @@ type Fields = Record<string, unknown>;
  * const client = new ClavigerClient({ endpoint: 'http://127.0.0.1:8550', token });
  * const { ciphertext } = await client.encrypt({ key: 'alias:orders', plaintext: new TextEncoder().encode('hello') });
  */
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- its methods are those of ROUTES, set below
 export interface ClavigerClient extends ClavigerApi {
   /**
    * One route of the API by its name.

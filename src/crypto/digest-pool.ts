@@ -27,10 +27,10 @@ export type DigestRequest =
   | { readonly kind: 'key'; readonly keyId: number; readonly key: KeyObject }
   | { readonly kind: 'drop'; readonly keyId: number };
 
-/** What comes back: a signature, whether one is valid, or null where it failed. */
-export type DigestAnswer = Uint8Array | boolean | null;
+/** What comes back: a signature, or whether one is valid. A thread that cannot say ends, with its error. */
+export type DigestAnswer = Uint8Array | boolean;
 
-const idle: DigestThread[] = [];
+const idle = new Set<DigestThread>();
 
 export async function signDigestAside(
   spec: Spec,
@@ -39,8 +39,7 @@ export async function signDigestAside(
   digest: Uint8Array,
 ): Promise<Buffer> {
   const signature = await run(key, { spec, algorithm, digest: exact(digest), signature: null });
-  if (!(signature instanceof Uint8Array)) throw failed();
-  return Buffer.from(signature.buffer, signature.byteOffset, signature.byteLength);
+  return Buffer.from((signature as Uint8Array<ArrayBuffer>).buffer);
 }
 
 export async function verifyDigestAside(
@@ -51,17 +50,15 @@ export async function verifyDigestAside(
   signature: Uint8Array,
 ): Promise<boolean> {
   const valid = await run(key, { spec, algorithm, digest: exact(digest), signature: exact(signature) });
-  if (typeof valid !== 'boolean') throw failed();
-  return valid;
+  return valid as boolean;
 }
 
 function run(key: KeyObject, task: DigestTask): Promise<DigestAnswer> {
   return slowTurns.run(async () => {
-    const thread = idle.pop() ?? new DigestThread();
+    const [thread = new DigestThread()] = idle;
+    idle.delete(thread);
     const answer = await thread.run(key, task);
-    // A thread that failed is not used again.
-    if (answer !== null) idle.push(thread);
-    else await thread.close();
+    idle.add(thread);
     return answer;
   });
 }
@@ -72,32 +69,25 @@ class DigestThread {
   readonly #keyIds = new WeakMap<KeyObject, number>();
   readonly #gone = new FinalizationRegistry<number>((keyId) => this.#post({ kind: 'drop', keyId }));
   #lastKeyId = 0;
-  #answer: (answer: DigestAnswer) => void = () => undefined;
+  #task = Promise.withResolvers<DigestAnswer>();
 
   constructor() {
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     this.#worker = new Worker(new URL(`./digest-thread.${extension}`, import.meta.url), { name: 'digest' });
-    this.#worker.on('message', (answer: DigestAnswer) => this.#answer(answer));
-    this.#worker.on('error', () => this.#answer(null));
-    this.#worker.on('exit', () => {
-      const position = idle.indexOf(this);
-      if (position >= 0) idle.splice(position, 1);
-      this.#answer(null);
-    });
+    this.#worker.on('message', (answer: DigestAnswer) => this.#task.resolve(answer));
+    this.#worker.on('error', (error) => this.#end(error));
+    this.#worker.on('exit', () => this.#end(undefined));
   }
 
   async run(key: KeyObject, task: DigestTask): Promise<DigestAnswer> {
+    this.#task = Promise.withResolvers();
     this.#worker.ref();
-    const { promise, resolve } = Promise.withResolvers<DigestAnswer>();
-    this.#answer = resolve;
     this.#post({ kind: 'task', keyId: this.#sent(key), task });
-    const answer = await promise;
-    this.#worker.unref();
-    return answer;
-  }
-
-  async close(): Promise<void> {
-    await this.#worker.terminate();
+    try {
+      return await this.#task.promise;
+    } finally {
+      this.#worker.unref();
+    }
   }
 
   #sent(key: KeyObject): number {
@@ -113,13 +103,14 @@ class DigestThread {
   #post(request: DigestRequest): void {
     this.#worker.postMessage(request);
   }
+
+  #end(cause: unknown): void {
+    idle.delete(this);
+    this.#task.reject(new ClavigerError('INTERNAL', 'an operation on a digest failed', { cause }));
+  }
 }
 
 /** A copy with memory of its own: a view would take all the memory behind it along to the other thread. */
 function exact(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(bytes);
-}
-
-function failed(): ClavigerError {
-  return new ClavigerError('INTERNAL', 'an operation on a digest failed');
 }

@@ -15,9 +15,6 @@ import { signPkcs1, signPss, verifyPkcs1, verifyPss } from './rsa-digest.ts';
 
 const digests = nativeDigests ?? portableDigests;
 
-/** True where this Node signs digests at the speed of messages. */
-export const SIGNS_DIGESTS_NATIVELY = nativeDigests !== null;
-
 export function signDigest(spec: Spec, key: KeyObject, { scheme, hash }: SigningAlgorithm, digest: Uint8Array): Buffer {
   switch (scheme) {
     case 'rsa-pkcs1':

@@ -10,9 +10,9 @@ import { createCipheriv, createDecipheriv, type Cipheriv } from 'node:crypto';
 import type { Random } from '../ports/random.ts';
 import { invalidCiphertext } from './invalid-ciphertext.ts';
 
-export const XAES_KEY_BYTES = 32;
-export const XAES_NONCE_BYTES = 24;
-export const XAES_TAG_BYTES = 16;
+const KEY_BYTES = 32;
+const NONCE_BYTES = 24;
+const TAG_BYTES = 16;
 const CONTEXT_BYTES = 12;
 const BLOCK_BYTES = 16;
 /** The constant of doubling in GF(2^128): SP 800-38B, section 5.3. */
@@ -29,7 +29,7 @@ export class XaesKey {
    * @throws TypeError where they are not 32
    */
   constructor(key: Uint8Array) {
-    if (key.length !== XAES_KEY_BYTES) throw new TypeError(`an XAES-256-GCM key has ${XAES_KEY_BYTES} bytes`);
+    if (key.length !== KEY_BYTES) throw new TypeError(`an XAES-256-GCM key has ${KEY_BYTES} bytes`);
     this.#aes = createCipheriv('aes-256-ecb', key, null).setAutoPadding(false);
     const k1 = doubled(this.#aes.update(Buffer.alloc(BLOCK_BYTES)));
     const counters = Buffer.alloc(2 * BLOCK_BYTES);
@@ -41,7 +41,7 @@ export class XaesKey {
 
   /** @returns nonce ‖ ciphertext ‖ tag: 40 bytes more than the plaintext */
   seal(plaintext: Uint8Array, aad: Uint8Array, random: Random): Buffer {
-    const nonce = random.bytes(XAES_NONCE_BYTES);
+    const nonce = random.bytes(NONCE_BYTES);
     const key = this.#deriveKey(nonce);
     const cipher = createCipheriv('aes-256-gcm', key, nonce.subarray(CONTEXT_BYTES));
     key.fill(0);
@@ -53,14 +53,14 @@ export class XaesKey {
 
   /** @throws INVALID_CIPHERTEXT */
   open(sealed: Uint8Array, aad: Uint8Array): Buffer {
-    const tagAt = sealed.length - XAES_TAG_BYTES;
-    if (tagAt < XAES_NONCE_BYTES) throw invalidCiphertext();
+    const tagAt = sealed.length - TAG_BYTES;
+    if (tagAt < NONCE_BYTES) throw invalidCiphertext();
     const key = this.#deriveKey(sealed);
-    const cipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(CONTEXT_BYTES, XAES_NONCE_BYTES));
+    const cipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(CONTEXT_BYTES, NONCE_BYTES));
     key.fill(0);
     cipher.setAAD(aad);
     cipher.setAuthTag(sealed.subarray(tagAt));
-    const plaintext = cipher.update(sealed.subarray(XAES_NONCE_BYTES, tagAt));
+    const plaintext = cipher.update(sealed.subarray(NONCE_BYTES, tagAt));
     try {
       cipher.final();
     } catch {

@@ -5,7 +5,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { Proof } from '../auth/authenticator.ts';
 import { ClavigerError, errorOf } from '../errors.ts';
 import { printable, uuidV7 } from '../model/ids.ts';

@@ -100,8 +100,9 @@ export function requireUsable(key: Usable, use: UseKind, compromisedAllowed: () 
     case 'Compromised':
       if (use === 'process' && compromisedAllowed()) return;
       throw refusal(key, 'state is `Compromised`');
+    default:
+      throw refusal(key, `state is \`${key.state}\``);
   }
-  throw refusal(key, `state is \`${key.state}\``);
 }
 
 function refusal(key: Usable, why: string): ClavigerError {

@@ -162,7 +162,7 @@ function itemError({ services, call }: Scope, thrown: unknown): ClavigerError {
 
 function outcomeOf({ operation }: Scope, result: ItemResult<Made>): string {
   if ('error' in result) return result.error.code;
-  const found = operation === 'VerifyBatch' && (result.output as unknown as VerifyOutput).valid === false;
+  const found = operation === 'VerifyBatch' && !(result.output as unknown as VerifyOutput).valid;
   return found ? 'INVALID_SIGNATURE' : 'OK';
 }
 

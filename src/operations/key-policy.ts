@@ -120,7 +120,9 @@ function canonicalDocument(text: string): string {
   return JSON.stringify(
     statements.map((statement: Record<string, unknown> | null) => {
       const fields = Object.entries(statement ?? {}).filter(([name]) => name !== 'Sid');
-      return fields.map(([name, value]) => [name, Array.isArray(value) && value.length === 1 ? value[0] : value]).sort();
+      return fields
+        .map(([name, value]) => [name, Array.isArray(value) && value.length === 1 ? (value[0] as unknown) : value] as const)
+        .toSorted(([a], [b]) => (a < b ? -1 : 1));
     }),
   );
 }

@@ -90,7 +90,7 @@ function opened({ entry, leaf, openings }: StoredRecord): AuditRecord {
   const values = JSON.parse(openings) as Record<string, readonly [salt: string, value: string]>;
   const shown = Object.entries(fields)
     .filter(([name]) => !LOG_FIELDS.has(name))
-    .map(([name, value]) => {
+    .map(([name, value]): [string, unknown] => {
       const opening = values[name];
       if (opening === undefined) return [name, value];
       return [name, JSON_FIELDS.has(name) ? JSON.parse(opening[1]) : opening[1]];

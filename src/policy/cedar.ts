@@ -19,7 +19,7 @@ import {
   type StatefulAuthorizationCall,
 } from '@cedar-policy/cedar-wasm/nodejs';
 import { errorOf } from '../errors.ts';
-import { lineFeeds, type PolicyText } from './policy-text.ts';
+import { lineFeeds, requireShallow, type PolicyText } from './policy-text.ts';
 import { readsOf, type ContextField } from './reads.ts';
 import { SCHEMA } from './schema.ts';
 
@@ -27,7 +27,7 @@ import { SCHEMA } from './schema.ts';
 const PARSED_SETS_MAX = 128;
 const SCHEMA_NAME = 'claviger';
 /** What stands in records and messages: printable, and short enough for many in one record. */
-const POLICY_ID = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/;
+const POLICY_ID = /^[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?$/;
 
 /** A policy that Cedar has parsed. */
 export interface Policy {
@@ -67,10 +67,14 @@ export interface Verdict {
 export function parsePolicy({ text, line }: PolicyText, nameOf: (annotation: string | null) => string): Policy {
   const answer = asked(() => policyToJson(text));
   if (answer.type === 'failure') throw malformed(answer.errors, text, line);
+  requireShallow(answer.json, line);
   const { annotations = {} } = answer.json;
   const id = nameOf(annotations['id'] ?? null);
   if (!POLICY_ID.test(id)) {
-    throw errorOf('MalformedPolicyDocument', `line ${line}: \`@id\` must be 1 to 128 of A-Z a-z 0-9 . _ / -`);
+    throw errorOf(
+      'MalformedPolicyDocument',
+      `line ${line}: \`@id\` must be at most 128 of A-Z a-z 0-9 . _ / - between letters or digits`,
+    );
   }
   return { id, text, json: answer.json, explain: annotations['explain'] ?? null, line };
 }

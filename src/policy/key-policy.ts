@@ -12,7 +12,7 @@ import {
   READ_OPERATIONS,
   USE_COMPROMISED,
   USE_OPERATIONS,
-  type OperationName,
+  type PolicyAction,
 } from '../model/operation.ts';
 import { parsePolicy, policySet, requireValid, type Policy, type PolicySet } from './cedar.ts';
 import { splitPolicies } from './policy-text.ts';
@@ -34,7 +34,7 @@ const REACHED: ReadonlySet<string> = new Set([
 const REACHED_GROUPS: ReadonlySet<string> = new Set(['Use', 'Manage', 'Read']);
 
 /** True where a key's own policy is asked. */
-export function isReached(action: OperationName | typeof USE_COMPROMISED): boolean {
+export function isReached(action: PolicyAction): boolean {
   return REACHED.has(action);
 }
 

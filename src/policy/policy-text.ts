@@ -1,17 +1,21 @@
 /**
  * Cedar text, cut into its policies, before Cedar sees it.
  *
- * Cedar's parser recurses, and in WebAssembly a stack that overflows leaves the whole instance unusable: 300 open
- * brackets in one policy would end every decision of the process. So the shape of a text is limited here first.
+ * Cedar recurses, and in WebAssembly a stack that overflows leaves the whole instance unusable: one policy with 150 open
+ * brackets, or a sum of 450, would end every decision of the process. So the shape of a policy is limited first, to a
+ * third or less of what breaks Cedar.
  *
  * @module
  */
+import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { errorOf } from '../errors.ts';
 
-/** Brackets in each other; Cedar breaks between 100 and 300. */
+/** Brackets in each other: Cedar's parser breaks between 100 and 150. */
 const BRACKET_DEPTH_MAX = 24;
-/** Words and signs of one policy; chains of operators break Cedar between 2,000 and 10,000. */
+/** Words and signs of one policy: its parser breaks at chains of between 2,000 and 10,000. */
 const TOKENS_MAX = 1000;
+/** Operators in each other, each link of a chain within the one before: its evaluator breaks between 300 and 450. */
+const OPERATOR_DEPTH_MAX = 100;
 
 /** White space and comments; strings; names and numbers; operators of two signs; every other sign. */
 const TOKEN = /(?<space>\s+|\/\/[^\n\r]*)|(?<text>"(?:[^"\\]|\\[^])*")|\w+|&&|\|\||[=!<>]=|::|[^]/gy;
@@ -71,6 +75,27 @@ function requireShape(depth: number, tokens: number, line: number): void {
       `line ${line}: the policy has more than ${TOKENS_MAX} words and signs; split it into several`,
     );
   }
+}
+
+/**
+ * Refuses a policy, as Cedar gives it in JSON, whose conditions are nested too deep to be evaluated.
+ *
+ * @throws INVALID_ARGUMENT (reason MalformedPolicyDocument)
+ */
+export function requireShallow({ conditions }: PolicyJson, line: number): void {
+  // Cedar makes one chain of all conditions; an operator and its operands are two levels of JSON.
+  const depth = conditions.length + levels(conditions) / 2;
+  if (depth > OPERATOR_DEPTH_MAX) {
+    throw errorOf(
+      'MalformedPolicyDocument',
+      `line ${line}: operators stand more than ${OPERATOR_DEPTH_MAX} deep; use a set, or several policies`,
+    );
+  }
+}
+
+function levels(node: unknown): number {
+  if (typeof node !== 'object' || node === null) return 0;
+  return 1 + Math.max(0, ...Object.values(node).map(levels));
 }
 
 /** Line feeds in a text. */

@@ -6,7 +6,7 @@
 import type { EntityJson, EntityUidJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { EncryptionContext } from '../envelope/context.ts';
 import type { Key } from '../model/key.ts';
-import type { OperationName, USE_COMPROMISED } from '../model/operation.ts';
+import type { PolicyAction } from '../model/operation.ts';
 import type { Principal } from '../model/principal.ts';
 import type { CedarRequest } from './cedar.ts';
 import type { ContextField } from './reads.ts';
@@ -18,7 +18,7 @@ export type PolicyResource =
 
 export interface PolicyRequest {
   readonly principal: Principal;
-  readonly action: OperationName | typeof USE_COMPROMISED;
+  readonly action: PolicyAction;
   readonly resource: PolicyResource;
   readonly context: {
     /** IP address of the caller; null in-process. */

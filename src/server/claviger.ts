@@ -52,9 +52,9 @@ export interface OpenOptions {
  * await claviger.createKey({ spec: 'AES-256-GCM', alias: 'orders' });
  * const { ciphertext } = await claviger.encrypt({ key: 'alias:orders', plaintext: Buffer.from('hello') });
  */
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- its methods are those of OPERATIONS, set below
 export interface Claviger extends ClavigerApi {}
 
-// oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- the methods are those of OPERATIONS, set below
 export class Claviger {
   readonly #opened: OpenedService;
   readonly #principal: Principal;

@@ -107,7 +107,7 @@ async function openLocked(
     onForget: (keyHandleId) => ledger.forget(keyHandleId),
   });
 
-  const refusals = new RefusalThrottle(clock.now, (counted) => {
+  const refusals = new RefusalThrottle(() => clock.now(), (counted) => {
     const requestId = uuidV7(clock.now(), random.bytes(10));
     const draft = aggregateDraft(counted, requestId, clock.now());
     const job = { decidedAt: ledger.seen, read: [], draft, outcome: 'UNAUTHENTICATED', changes: [], signs: [] } as const;

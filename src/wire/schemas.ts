@@ -21,7 +21,7 @@ import { bytesSchema } from './bytes.ts';
 const TEXT_CHARS_MAX = 8192;
 
 function namesOf<T extends Record<string, unknown>>(table: T): z.ZodEnum<{ [K in keyof T & string]: K }> {
-  return z.enum(Object.keys(table) as (keyof T & string)[]) as unknown as z.ZodEnum<{ [K in keyof T & string]: K }>;
+  return z.enum(Object.keys(table)) as unknown as z.ZodEnum<{ [K in keyof T & string]: K }>;
 }
 
 export const text = z.string().max(TEXT_CHARS_MAX);

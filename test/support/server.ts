@@ -33,7 +33,6 @@ export interface FetchOptions {
 export interface TestAnswer {
   readonly status: number;
   readonly headers: Headers;
-  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into answers as a foreign program would
   readonly body: any;
 }
 
@@ -75,7 +74,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
           'content-type': 'application/json',
           ...headers,
         },
-        body: sent as BodyInit | null,
+        body: sent as string | Uint8Array<ArrayBuffer> | null,
       });
       const text = await response.text();
       const json = response.headers.get('content-type')?.includes('json') ?? false;

@@ -13,6 +13,8 @@ export interface ImportSite {
   readonly specifier: string | null;
   /** Line in the file, from 1. */
   readonly line: number;
+  /** True where only types come over, which are gone when the file runs. */
+  readonly typeOnly: boolean;
 }
 
 interface Node {
@@ -37,7 +39,9 @@ export function importsOf(path: string, text: string): readonly ImportSite[] {
   const sites: ImportSite[] = [];
   visit(parsed.program, (node) => {
     const specifier = specifierOf(node);
-    if (specifier !== undefined) sites.push({ specifier, line: lineAt(text, node.start) });
+    if (specifier !== undefined) {
+      sites.push({ specifier, line: lineAt(text, node.start), typeOnly: isTypeOnly(node) });
+    }
   });
   return sites;
 }
@@ -59,6 +63,11 @@ function specifierOf(node: Node): string | null | undefined {
     default:
       return undefined;
   }
+}
+
+/** `import type`, `export type … from` and `import('…').T`; not an `import` whose names are each marked. */
+function isTypeOnly(node: Node): boolean {
+  return node.type === 'TSImportType' || node['importKind'] === 'type' || node['exportKind'] === 'type';
 }
 
 /** `new URL(…, import.meta.url)` names a module where it ends like one, or in what is computed; else a file to read. */

@@ -50,7 +50,7 @@ export function page(limitMax: number): {
   Limit: z.ZodOptional<z.ZodInt>;
   Marker: typeof marker;
 } {
-  return { Limit: z.int().min(1).max(limitMax).optional() as z.ZodOptional<z.ZodInt>, Marker: marker };
+  return { Limit: z.int().min(1).max(limitMax).optional(), Marker: marker };
 }
 
 function sized(min: number, max: number): z.ZodType<Uint8Array, string> {
@@ -60,7 +60,7 @@ function sized(min: number, max: number): z.ZodType<Uint8Array, string> {
 }
 
 function names<T extends string>(table: Readonly<Record<T, unknown>>): z.ZodType<T, T> {
-  return z.enum(Object.keys(table) as [T, ...T[]]) as unknown as z.ZodType<T, T>;
+  return z.enum(Object.keys(table)) as unknown as z.ZodType<T, T>;
 }
 
 function known<T>(what: string, find: (name: string) => T | undefined): z.ZodType<T, string> {

@@ -29,7 +29,7 @@ export async function serveJwks(services: Services, request: FastifyRequest, rep
   const { cache } = services;
   const tenant = isUuid(id) ? await cache.tenant(id) : await cache.store.tenantByName(id);
   const ids = tenant === null ? [] : await cache.store.publishedKeyIds(tenant.id, PUBLISHED_KEYS_MAX);
-  const found = await Promise.all(ids.map((keyId) => cache.key(keyId)));
+  const found = await Promise.all(ids.map(async (keyId) => cache.key(keyId)));
   reply.header('cache-control', 'public, max-age=60');
   return { keys: found.filter((key) => key !== null).flatMap(jwksOf) };
 }

@@ -8,6 +8,16 @@ import { ROUTE_NAMES, ROUTES, type Route } from '../../wire/index.ts';
 
 type Json = Record<string, unknown>;
 
+/** What the page tells of a field of a JSON Schema. */
+interface Field {
+  readonly type?: string;
+  readonly description?: string;
+  readonly enum?: readonly string[];
+  readonly contentEncoding?: string;
+  readonly anyOf?: readonly Field[];
+  readonly items?: Field;
+}
+
 const STYLE = `
   :root { color-scheme: light dark; --line: #8884; --soft: #8882; }
   body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -101,7 +111,7 @@ function exampleBody({ path, input }: Route): string {
 
 function fieldTable(title: string, schema: z.ZodType): string {
   const { properties = {}, required = [] } = schemaOf(schema) as {
-    properties?: Record<string, Json>;
+    properties?: Record<string, Field>;
     required?: string[];
   };
   const rows = Object.entries(properties).map(([name, field]) => {
@@ -111,13 +121,13 @@ function fieldTable(title: string, schema: z.ZodType): string {
   return rows.length === 0 ? '' : `<table><tr><th>${title}</th><th></th></tr>${rows.join('')}</table>`;
 }
 
-function typeOf(field: Json): string {
-  const told = field['description'] === undefined ? '' : `: ${String(field['description'])}`;
-  if (field['enum'] !== undefined) return `${(field['enum'] as unknown[]).join(', ')}${told}`;
-  if (field['contentEncoding'] === 'base64') return `base64${told}`;
-  if (field['anyOf'] !== undefined) return `${(field['anyOf'] as Json[]).map(typeOf).join(' or ')}${told}`;
-  if (field['type'] === 'array') return `list of ${typeOf((field['items'] as Json | undefined) ?? {})}${told}`;
-  return `${String(field['type'] ?? 'value')}${told}`;
+function typeOf({ type = 'value', description, enum: values, contentEncoding, anyOf, items }: Field): string {
+  const told = description === undefined ? '' : `: ${description}`;
+  if (values !== undefined) return `${values.join(', ')}${told}`;
+  if (contentEncoding === 'base64') return `base64${told}`;
+  if (anyOf !== undefined) return `${anyOf.map(typeOf).join(' or ')}${told}`;
+  if (type === 'array') return `list of ${typeOf(items ?? {})}${told}`;
+  return `${type}${told}`;
 }
 
 function schemaOf(schema: z.ZodType): Json {

@@ -52,7 +52,14 @@ function world(...list: readonly Credential[]) {
     },
   };
   const authenticator = new Authenticator({ credentials, clock: { now: () => state.nowMs }, region: REGION });
-  return { state, authenticate: (proof: Proof): Principal | Promise<Principal> => authenticator.authenticate(proof) };
+  const authenticate = (proof: Proof): Principal | Promise<Principal> => authenticator.authenticate(proof);
+  /** The principal, which must be proved at once. */
+  const proved = (proof: Proof): Principal => {
+    const principal = authenticate(proof);
+    assert.ok(!(principal instanceof Promise));
+    return principal;
+  };
+  return { state, authenticate, proved };
 }
 
 function refusal(call: () => unknown): ClavigerError {
@@ -108,23 +115,23 @@ describe('a token', () => {
   });
 
   test('proves one frozen principal for one credential object, and another for a changed one', () => {
-    const { state, authenticate } = world(TOKEN_CREDENTIAL);
-    const first = authenticate(TOKEN_PROOF) as Principal;
+    const { state, authenticate, proved } = world(TOKEN_CREDENTIAL);
+    const first = proved(TOKEN_PROOF);
     assert.equal(authenticate(TOKEN_PROOF), first);
     assert.ok(Object.isFrozen(first) && Object.isFrozen(first.roles));
     state.list = [{ ...TOKEN_CREDENTIAL, roles: ['auditor'] }];
-    const second = authenticate(TOKEN_PROOF) as Principal;
+    const second = proved(TOKEN_PROOF);
     assert.notEqual(second, first);
     assert.deepEqual(second.roles, ['auditor']);
   });
 
   test('is refused with one message, whether it is malformed, unknown, wrong, revoked or of an access key', () => {
-    const { state, authenticate } = world(TOKEN_CREDENTIAL, AWS_CREDENTIAL);
+    const { state, authenticate, proved } = world(TOKEN_CREDENTIAL, AWS_CREDENTIAL);
     const other = newToken(ID, { bytes: (length) => randomBytes(length) }).text;
     const unknown = newToken('0199a5e2-1f3a-7c4d-8e5f-0123456789ff', { bytes: (length) => randomBytes(length) }).text;
     const ofAccessKey = newToken(AWS_ID, { bytes: (length) => randomBytes(length) }).text;
     for (const proven of [false, true]) {
-      if (proven) authenticate(TOKEN_PROOF);
+      if (proven) proved(TOKEN_PROOF);
       for (const text of ['', 'x', `${TOKEN.text} `, `${TOKEN.text.slice(0, -1)}é`, other, unknown, ofAccessKey]) {
         refuses(() => authenticate({ kind: 'token', text }), undefined, UNIFORM);
       }
@@ -144,8 +151,8 @@ describe('a token', () => {
   });
 
   test('that was proved is refused once its credential is revoked or gone', () => {
-    const { state, authenticate } = world(TOKEN_CREDENTIAL);
-    authenticate(TOKEN_PROOF);
+    const { state, authenticate, proved } = world(TOKEN_CREDENTIAL);
+    proved(TOKEN_PROOF);
     state.list = [{ ...TOKEN_CREDENTIAL, revokedAt: NOW_MS }];
     refuses(() => authenticate(TOKEN_PROOF), undefined, UNIFORM);
     state.list = [];
@@ -153,10 +160,10 @@ describe('a token', () => {
   });
 
   test('expires at its time, proved before or not, and only its holder is told', () => {
-    const { state, authenticate } = world({ ...TOKEN_CREDENTIAL, expiresAt: NOW_MS + 1000 });
-    authenticate(TOKEN_PROOF);
+    const { state, authenticate, proved } = world({ ...TOKEN_CREDENTIAL, expiresAt: NOW_MS + 1000 });
+    proved(TOKEN_PROOF);
     state.nowMs = NOW_MS + 999;
-    authenticate(TOKEN_PROOF);
+    proved(TOKEN_PROOF);
     state.nowMs = NOW_MS + 1000;
     const expired = /^the token expired at 2015-08-30T12:36:01\.000Z; make a new one$/;
     refuses(() => authenticate(TOKEN_PROOF), 'ExpiredCredential', expired);
@@ -174,8 +181,8 @@ describe('a token', () => {
 
 describe('a signature', () => {
   test('proves its principal, and opens the secret once for a credential object', () => {
-    const { state, authenticate } = world(AWS_CREDENTIAL);
-    const principal = authenticate(AWS_PROOF) as Principal;
+    const { state, authenticate, proved } = world(AWS_CREDENTIAL);
+    const principal = proved(AWS_PROOF);
     assert.equal(principal.id, AWS_ID);
     assert.equal(principal.via, 'sigv4');
     assert.equal(authenticate(AWS_PROOF), principal);

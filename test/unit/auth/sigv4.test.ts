@@ -558,7 +558,7 @@ describe("the signer of AWS's JavaScript SDK is understood", () => {
   }
 
   test('whatever the body and the further headers are', async () => {
-    const value = fc.string({ unit: fc.constantFrom(...'abcXYZ019 ,;=:/"~') });
+    const value = fc.string({ unit: fc.constantFrom(...'abcXYZ019 ,;=:/"~'.split('')) });
     const headers = fc.dictionary(fc.stringMatching(/^x-(?:amz-meta|other)-[a-z0-9]{1,8}$/), value, { maxKeys: 6 });
     await fc.assert(
       fc.asyncProperty(
@@ -665,7 +665,7 @@ function canonicalOf(request: SigV4Request): string {
     request.method,
     path,
     request.query,
-    [...headers].sort(),
+    [...headers].map((pair) => pair.join()).sort(),
     Buffer.from(request.body).toString('hex'),
   ]);
 }

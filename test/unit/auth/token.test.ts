@@ -63,7 +63,7 @@ describe('a token', () => {
   test('changed in any character is not the same token', () => {
     const { text, verifier } = newToken(ID, random);
     fc.assert(
-      fc.property(fc.nat(text.length - 1), fc.constantFrom(...'ABCXYZabcxyz0189_-+/= é'), (at, char) => {
+      fc.property(fc.nat(text.length - 1), fc.constantFrom(...'ABCXYZabcxyz0189_-+/= é'.split('')), (at, char) => {
         const changed = text.slice(0, at) + char + text.slice(at + 1);
         fc.pre(changed !== text);
         const parsed = parseToken(changed);

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { createHash, hash, verify as nodeVerify } from 'node:crypto';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { nativeDigests } from '../../../src/crypto/digest-native.ts';
 import { portableDigests } from '../../../src/crypto/digest-portable.ts';
@@ -148,6 +150,26 @@ test('another thread signs with a key that was sent to it, without a warning', a
   const { signature, warnings } = await promise;
   assert.equal(warnings, 0);
   assert.equal(portableDigests.verify('P-256', publicKey, new Uint8Array(32), signature), true);
+});
+
+test('without node:ffi the portable way signs and verifies', async () => {
+  const here = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
+  const program = `
+    const { nativeDigests } = await import(${here('../../../src/crypto/digest-native.ts')});
+    const { sign } = await import(${here('../../../src/crypto/sign.ts')});
+    const { verify } = await import(${here('../../../src/crypto/verify.ts')});
+    const { keyOf } = await import(${here('./keys.ts')});
+    const answers = [nativeDigests];
+    for (const [spec, algorithm, length] of [['P-256', 'ECDSA_SHA_256', 32], ['Ed25519', 'ED25519_PH_SHA_512', 64]]) {
+      const { handle, spki } = await keyOf(spec);
+      const input = { digest: Buffer.alloc(length, 1) };
+      answers.push(await verify(spec, spki, algorithm, input, await sign(handle, algorithm, input)));
+    }
+    console.log(JSON.stringify(answers));`;
+  const options = ['--no-experimental-ffi', '--input-type=module', '--eval', program];
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, options);
+  assert.equal(stdout.trim(), '[null,true,true]');
+  assert.equal(stderr, '');
 });
 
 test('only the families that have no other way come here', () => {

@@ -1,6 +1,6 @@
 import { ml_dsa44 } from '@noble/post-quantum/ml-dsa.js';
 import assert from 'node:assert/strict';
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, generatePrimeSync, type KeyObject } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import {
@@ -174,6 +174,36 @@ test('an RSA key of which any one part is wrong is refused', async () => {
     assert.throws(() => importMaterial('RSA-2048', changed), REFUSED, name);
   }
 });
+
+test('an RSA key of factors that are not prime is refused, though its parts fit each other', () => {
+  const e = 65_537n;
+  for (;;) {
+    const [p, q] = [prime(512) * prime(512), prime(1024)];
+    const d = inverse(e, (p - 1n) * (q - 1n));
+    const parts = { n: p * q, e, d, p, q, dp: d % (p - 1n), dq: d % (q - 1n), qi: inverse(q, p) };
+    if (d === 0n || parts.n.toString(2).length !== 2048) continue;
+    const jwk = Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, base64UrlOf(part)]));
+    const key = createPrivateKey({ key: { kty: 'RSA', ...jwk }, format: 'jwk' });
+    assert.throws(() => importMaterial('RSA-2048', pkcs8(key)), REFUSED);
+    return;
+  }
+});
+
+function prime(bits: number): bigint {
+  return generatePrimeSync(bits, { bigint: true });
+}
+
+/** By Euclid; 0 where there is none. */
+function inverse(value: bigint, modulus: bigint): bigint {
+  let [r, next, s, t] = [value % modulus, modulus, 1n, 0n];
+  while (next !== 0n) [r, next, s, t] = [next, r % next, t, s - (r / next) * t];
+  return r === 1n ? ((s % modulus) + modulus) % modulus : 0n;
+}
+
+function base64UrlOf(value: bigint): string {
+  const hex = value.toString(16);
+  return Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex').toString('base64url');
+}
 
 test('an ML-DSA key without its seed is refused', () => {
   const { secretKey } = ml_dsa44.keygen();

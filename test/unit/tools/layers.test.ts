@@ -104,6 +104,14 @@ suite('layer rule', () => {
     );
   });
 
+  test('wire and client may take types from above, which are gone when they run', async (t) => {
+    const { problems } = await examine(t, {
+      'client/client.ts': `import type { Api } from '../operations/index.ts'; export type { Api } from '../operations/index.ts';`,
+      'wire/key.ts': `import { type Key } from '../operations/index.ts';`,
+    });
+    assert.deepEqual(problems.map((line) => line.split(':')[0]), ['src/wire/key.ts']);
+  });
+
   test('a provider knows the contract, and not its neighbour', async (t) => {
     const { problems } = await examine(t, {
       'providers/provider.ts': '',
