@@ -31,7 +31,8 @@ if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR_MIN) {
   } else {
     const child = spawn(newer, process.argv.slice(1), { stdio: 'inherit' });
     // Whoever stops this process means the one that works.
-    for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => child.kill(signal));
+    for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']))
+      process.on(signal, () => child.kill(signal));
     process.exitCode = await new Promise((resolve) => child.on('exit', (code) => resolve(code ?? 1)));
   }
 }

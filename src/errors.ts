@@ -135,14 +135,20 @@ export class ClavigerError extends Error {
 }
 
 /** An error of a reason: the code follows from the table. */
-export function errorOf(reason: Reason, message: string, options: Omit<ClavigerErrorOptions, 'reason'> = {}): ClavigerError {
+export function errorOf(
+  reason: Reason,
+  message: string,
+  options: Omit<ClavigerErrorOptions, 'reason'> = {},
+): ClavigerError {
   return new ClavigerError(REASONS[reason].code, message, { ...options, reason });
 }
 
 /** Anything thrown, as a `ClavigerError`: what is not ours becomes INTERNAL and says nothing of the inside. */
 export function toClavigerError(thrown: unknown): ClavigerError {
   if (thrown instanceof ClavigerError) return thrown;
-  return new ClavigerError('INTERNAL', 'an internal error occurred; quote the request id to your operator', { cause: thrown });
+  return new ClavigerError('INTERNAL', 'an internal error occurred; quote the request id to your operator', {
+    cause: thrown,
+  });
 }
 
 function row(http: number, aws: string, grpc: string, disposition: Disposition, title: string): ErrorRow {

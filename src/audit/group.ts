@@ -167,7 +167,11 @@ function columns(draft: RecordDraft): {
   return { tenantId, requestId, keyId, principal, operation: operation ?? '' };
 }
 
-function committedMessage(verdicts: readonly Verdict[], sequence: number, changed: readonly string[]): CommittedMessage {
+function committedMessage(
+  verdicts: readonly Verdict[],
+  sequence: number,
+  changed: readonly string[],
+): CommittedMessage {
   return {
     kind: 'committed',
     sequence,

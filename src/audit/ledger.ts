@@ -279,7 +279,10 @@ function joined(parts: readonly Uint8Array[], length: number): Uint8Array {
 }
 
 function unavailable(): ClavigerError {
-  return new ClavigerError('AUDIT_UNAVAILABLE', 'the audit log cannot be written, so nothing is answered; see the server log');
+  return new ClavigerError(
+    'AUDIT_UNAVAILABLE',
+    'the audit log cannot be written, so nothing is answered; see the server log',
+  );
 }
 
 /** Errors cross the thread's border as plain copies: a ClavigerError keeps its code and message only. */

@@ -12,8 +12,6 @@ import type { OperationName } from '../model/operation.ts';
 import type { Random } from '../ports/random.ts';
 
 export const RECORD_VERSION = 1;
-/** An entry has a 16-bit length in tlog-tiles. */
-export const ENTRY_BYTES_MAX = 65_535;
 const SALT_BYTES = 16;
 
 export type Phase = 'single' | 'intent' | 'outcome';
@@ -51,6 +49,7 @@ export interface RecordDraft {
   readonly destinationContext: Readonly<Record<string, string>> | null;
   /** What else the operation names: `alias/x`, `token/…`, a destination key, or the key name that was not found. */
   readonly resource: string | null;
+  /** Ids of the policies that decided; the first of them, where an operator has very many. */
   readonly policies: readonly string[];
   readonly requestId: string;
   /** The answer's time by the service's clock. */

@@ -87,7 +87,8 @@ function runGroup(): void {
     const commitsAt = performance.now();
     const answer = log.commit();
     lastCommitMs = performance.now() - commitsAt;
-    for (const { after } of queue.slice(0, taken)) for (const [id, key] of after) if (keys.get(id) === key) keys.delete(id);
+    for (const { after } of queue.slice(0, taken))
+      for (const [id, key] of after) if (keys.get(id) === key) keys.delete(id);
     queue = queue.slice(taken);
     port.postMessage(answer);
   } catch (error) {

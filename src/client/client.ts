@@ -138,7 +138,11 @@ function outputOf(name: OperationKey, answer: unknown): unknown {
   }
   if (!name.endsWith('Batch')) return answer;
   const { results } = answer as { results: readonly Fields[] };
-  return { results: results.map((result) => ('error' in result ? { error: itemErrorOf(result['error']) } : { output: result })) };
+  return {
+    results: results.map((result) =>
+      'error' in result ? { error: itemErrorOf(result['error']) } : { output: result },
+    ),
+  };
 }
 
 function itemErrorOf(told: unknown): ClavigerError {

@@ -72,7 +72,10 @@ export function parseKeyName(text: string): KeyName {
 function parseArn(text: string): KeyName {
   const match = ARN.exec(text);
   if (match === null) {
-    throw errorOf('InvalidArn', `\`${printable(text)}\` is not a key or alias ARN; it looks like arn:aws:kms:REGION:ACCOUNT:key/ID`);
+    throw errorOf(
+      'InvalidArn',
+      `\`${printable(text)}\` is not a key or alias ARN; it looks like arn:aws:kms:REGION:ACCOUNT:key/ID`,
+    );
   }
   const [, , region, accountId, kind, value] = match as unknown as [string, string, string, string, string, string];
   return { kind: kind === 'key' ? 'id' : 'alias', value, accountId, region };

@@ -61,7 +61,9 @@ export function isDestroyed(state: KeyState): boolean {
 export function nextState(transition: TransitionName, state: KeyState, keyId: string): KeyState {
   const next = TRANSITIONS[transition][state];
   if (next === undefined) {
-    throw new ClavigerError('KEY_STATE', `cannot ${transition} key ${keyId}: state is \`${state}\``, { resource: keyId });
+    throw new ClavigerError('KEY_STATE', `cannot ${transition} key ${keyId}: state is \`${state}\``, {
+      resource: keyId,
+    });
   }
   return next;
 }

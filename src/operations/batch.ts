@@ -74,7 +74,9 @@ export const signBatch: Operation<BatchInput<ToSign>, BatchOutput<SignOutput>> =
       results: prepared.map(({ result }): ItemResult<SignOutput> => {
         if ('error' in result) return result;
         const { signature } = result.output;
-        return { output: { ...result.output, signature: typeof signature === 'number' ? signatures[signature]! : signature } };
+        return {
+          output: { ...result.output, signature: typeof signature === 'number' ? signatures[signature]! : signature },
+        };
       }),
     });
     return tasks.length === 0 ? { output: finish([]) } : { signs: tasks, finish };
@@ -95,7 +97,11 @@ async function useForBatch(scope: Scope, name: string, use: Use, items: readonly
 }
 
 /** @throws PERMISSION_DENIED where no item is permitted */
-function authorizeOne(scope: Scope, found: KeyWithVersions, contexts: readonly (EncryptionContext | undefined)[]): void {
+function authorizeOne(
+  scope: Scope,
+  found: KeyWithVersions,
+  contexts: readonly (EncryptionContext | undefined)[],
+): void {
   let denial: unknown;
   for (const context of contexts) {
     try {

@@ -4,10 +4,10 @@
  * @module
  */
 import { decodeBase64Url, encodeBase64Url } from '../bytes/base64.ts';
-import { errorOf } from '../errors.ts';
+import { ClavigerError, errorOf } from '../errors.ts';
 
-export const LIMIT_DEFAULT = 100;
-export const LIMIT_MAX = 1000;
+const LIMIT_DEFAULT = 100;
+const LIMIT_MAX = 1000;
 
 export interface PageInput {
   /** 1 to 1,000; 100 where it is not given. */
@@ -16,7 +16,13 @@ export interface PageInput {
 }
 
 /** What a store is asked for: one more than the page holds, to know whether another follows. */
-export function pageOf(list: string, { limit = LIMIT_DEFAULT, cursor }: PageInput): { after: string | null; limit: number } {
+export function pageOf(
+  list: string,
+  { limit = LIMIT_DEFAULT, cursor }: PageInput,
+): { after: string | null; limit: number } {
+  if (!Number.isInteger(limit) || limit < 1 || limit > LIMIT_MAX) {
+    throw new ClavigerError('INVALID_ARGUMENT', `\`limit\` must be from 1 to ${LIMIT_MAX}`);
+  }
   return { after: cursor === undefined ? null : readCursor(list, cursor), limit: limit + 1 };
 }
 
@@ -36,7 +42,7 @@ export function writeCursor(list: string, after: string): string {
 }
 
 /** @throws INVALID_ARGUMENT (reason InvalidMarker) where the cursor is not one of this list */
-export function readCursor(list: string, cursor: string): string {
+function readCursor(list: string, cursor: string): string {
   const prefix = `${list}:`;
   let text = '';
   try {

@@ -44,7 +44,10 @@ export const decrypt: Operation<DecryptInput, DecryptOutput> = {
 };
 
 /** The key of a ciphertext, named by the caller or by the blob, with its use checked. */
-export async function keyToOpen(scope: Scope, { key: name, ciphertext, context }: DecryptInput): Promise<KeyWithVersions> {
+export async function keyToOpen(
+  scope: Scope,
+  { key: name, ciphertext, context }: DecryptInput,
+): Promise<KeyWithVersions> {
   const use: Use = { usage: 'encrypt-decrypt', kind: 'process', context: context ?? NO_CONTEXT };
   if (name !== undefined) return scope.useKey(name, use);
   const found = await ownKeyOf(scope, parseBlob(ciphertext));
@@ -54,7 +57,11 @@ export async function keyToOpen(scope: Scope, { key: name, ciphertext, context }
 }
 
 /** Opens a ciphertext under a key whose use was checked. */
-export async function decryptUnder(scope: Scope, found: KeyWithVersions, input: CiphertextInput): Promise<DecryptOutput> {
+export async function decryptUnder(
+  scope: Scope,
+  found: KeyWithVersions,
+  input: CiphertextInput,
+): Promise<DecryptOutput> {
   const { key } = found;
   const algorithm = algorithmFor<EncryptionAlgorithmName>(scope, key, input.algorithm);
   requireContextFits(key, input.context ?? NO_CONTEXT);

@@ -20,7 +20,10 @@ export const destroyKey: Operation<KeyInput, KeyInfo> = {
       throw new ClavigerError('KEY_STATE', `key ${key.id} is not due for destruction`);
     }
     const gone = transitioned(found, 'destroy');
-    const after = { ...gone, key: { ...gone.key, deletionAt: null, materialPresent: false, rotation: null, published: false } };
+    const after = {
+      ...gone,
+      key: { ...gone.key, deletionAt: null, materialPresent: false, rotation: null, published: false },
+    };
     const aliases = await cache.store.aliases(key.tenantId, key.id, { after: null, limit: 100_000 });
     const drops = [
       ...versions.map(({ version }): Change => ({ drop: 'material', keyId: key.id, version })),

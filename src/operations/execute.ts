@@ -20,6 +20,8 @@ import type { Services } from './services.ts';
 
 /** Attempts after which a decision that keeps going stale is refused: its key changes faster than it can be used. */
 const ATTEMPTS_MAX = 50;
+/** Policies that a record names: an entry of the log has at most 65,535 bytes, and all else in it is short. */
+const POLICIES_MAX = 64;
 const IDEMPOTENCY_KEPT_MS = 24 * 60 * 60 * 1000;
 
 /** Where the record of an answer stands. */
@@ -113,7 +115,10 @@ async function attemptOnce<I, O>(
   } catch (thrown) {
     refusal = toClavigerError(thrown);
     if (refusal.code === 'INTERNAL') {
-      services.log.write('error', 'internal error', { requestId: call.requestId, cause: describe(refusal.cause ?? refusal) });
+      services.log.write('error', 'internal error', {
+        requestId: call.requestId,
+        cause: describe(refusal.cause ?? refusal),
+      });
     }
   } finally {
     if (refusal !== null) held.leave();
@@ -199,7 +204,8 @@ function holdIdempotency({ idempotency }: Call): HeldIdempotency {
   return {
     enter: async ({ cache, clock }, principal) => {
       const wanted = hash('sha256', JSON.stringify([principal.tenantId, principal.id, route, key]));
-      if (underWay.has(wanted)) throw idempotencyConflict('the first request with this `Idempotency-Key` is still under way');
+      if (underWay.has(wanted))
+        throw idempotencyConflict('the first request with this `Idempotency-Key` is still under way');
       underWay.add(wanted);
       scope = wanted;
       const kept = await cache.store.idempotent(wanted);
@@ -208,7 +214,9 @@ function holdIdempotency({ idempotency }: Call): HeldIdempotency {
         throw idempotencyConflict('this `Idempotency-Key` was used for another request; use a new one');
       }
       if (kept.answer === null) {
-        throw idempotencyConflict(`this request created \`${kept.createdId}\`; its secret was shown once and is not kept`);
+        throw idempotencyConflict(
+          `this request created \`${kept.createdId}\`; its secret was shown once and is not kept`,
+        );
       }
       return new Kept(kept.answer);
     },
@@ -250,7 +258,7 @@ function draftOf(name: OperationName, call: Call, scope: Scope | null, atMs: num
     principal: scope?.principal.id ?? null,
     source: call.source,
     operation: name,
-    policies: scope?.policies ?? [],
+    policies: scope?.policies.slice(0, POLICIES_MAX) ?? [],
     requestId: call.requestId,
     atMs,
     startedMs: call.startedMs,

@@ -34,7 +34,10 @@ export const generateDataKey: Operation<GenerateDataKeyInput, GenerateDataKeyOut
       throw new ClavigerError('KEY_USAGE', `key ${key.id} is asymmetric: data keys are made under symmetric keys`);
     }
     if (bytes < DATA_KEY_BYTES.min || bytes > DATA_KEY_BYTES.max) {
-      throw new ClavigerError('INVALID_ARGUMENT', `a data key has ${DATA_KEY_BYTES.min} to ${DATA_KEY_BYTES.max} bytes`);
+      throw new ClavigerError(
+        'INVALID_ARGUMENT',
+        `a data key has ${DATA_KEY_BYTES.min} to ${DATA_KEY_BYTES.max} bytes`,
+      );
     }
     const version = scope.primary(found);
     scope.note({ algorithm: 'SYMMETRIC_DEFAULT' });

@@ -170,12 +170,20 @@ interface HeldSlot {
 
 function requireSlot(held: HeldSlot | null, token: Uint8Array, now: number): HeldSlot {
   const given = createHash('sha256').update(token).digest();
-  const wanted = createHash('sha256').update(held === null ? '' : uuidBytes(held.slot.id)).digest();
+  const wanted = createHash('sha256')
+    .update(held === null ? '' : uuidBytes(held.slot.id))
+    .digest();
   if (held === null || !timingSafeEqual(given, wanted)) {
-    throw errorOf('InvalidImportToken', 'the import token is not the last one given for this key; ask for new parameters');
+    throw errorOf(
+      'InvalidImportToken',
+      'the import token is not the last one given for this key; ask for new parameters',
+    );
   }
   if (held.slot.expiresAt <= now) {
-    throw errorOf('ExpiredImportToken', `the import token expired at ${isoTime(held.slot.expiresAt)}; ask for new parameters`);
+    throw errorOf(
+      'ExpiredImportToken',
+      `the import token expired at ${isoTime(held.slot.expiresAt)}; ask for new parameters`,
+    );
   }
   return held;
 }

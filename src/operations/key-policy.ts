@@ -121,7 +121,10 @@ function canonicalDocument(text: string): string {
     statements.map((statement: Record<string, unknown> | null) => {
       const fields = Object.entries(statement ?? {}).filter(([name]) => name !== 'Sid');
       return fields
-        .map(([name, value]) => [name, Array.isArray(value) && value.length === 1 ? (value[0] as unknown) : value] as const)
+        .map(
+          ([name, value]) =>
+            [name, Array.isArray(value) && value.length === 1 ? (value[0] as unknown) : value] as const,
+        )
         .toSorted(([a], [b]) => (a < b ? -1 : 1));
     }),
   );
@@ -157,7 +160,10 @@ export const explainPolicy: Operation<ExplainPolicyInput, ExplainPolicyOutput> =
 async function principalOf(scope: Scope, id: string): Promise<Principal> {
   const found = isUuid(id) ? await scope.services.cache.credential(id) : null;
   if (found === null || found.tenantId !== scope.principal.tenantId) {
-    throw new ClavigerError('NOT_FOUND', `token \`${printable(id)}\` does not exist; \`claviger token list\` shows ids`);
+    throw new ClavigerError(
+      'NOT_FOUND',
+      `token \`${printable(id)}\` does not exist; \`claviger token list\` shows ids`,
+    );
   }
   const { name, tenantId, roles, systemScope, kind } = found;
   return { id, name, tenantId, roles, systemScope, via: kind === 'aws' ? 'sigv4' : 'token' };

@@ -6,7 +6,7 @@
 import { ClavigerError } from '../errors.ts';
 import { isUuid, parseKeyName } from '../model/ids.ts';
 import type { StoredRecord } from '../store/contract.ts';
-import { LIMIT_DEFAULT, readCursor, writeCursor, type PageInput } from './cursor.ts';
+import { pageOf, writeCursor, type PageInput } from './cursor.ts';
 import type { Operation } from './operation.ts';
 import type { Scope } from './scope.ts';
 
@@ -60,6 +60,7 @@ export const listAuditRecords: Operation<ListAuditRecordsInput, ListAuditRecords
   async run(scope, input) {
     scope.readTenant();
     const { principal, services } = scope;
+    const { after, limit } = pageOf('audit', input);
     const { records, nextBefore } = await services.cache.store.auditRecords({
       tenantId: principal.systemScope ? null : principal.tenantId,
       outcome: input.outcome ?? null,
@@ -68,8 +69,9 @@ export const listAuditRecords: Operation<ListAuditRecordsInput, ListAuditRecords
       operation: input.operation ?? null,
       requestId: input.requestId ?? null,
       sinceMs: sinceOf(input.since),
-      before: input.cursor === undefined ? null : Number(readCursor('audit', input.cursor)),
-      limit: input.limit ?? LIMIT_DEFAULT,
+      before: after === null ? null : Number(after),
+      // The store says by itself whether more follows.
+      limit: limit - 1,
     });
     return {
       output: {
@@ -111,6 +113,7 @@ async function keyIdOf(scope: Scope, name: string): Promise<string> {
 function sinceOf(text: string | undefined): number | null {
   if (text === undefined) return null;
   const at = Date.parse(text);
-  if (Number.isNaN(at)) throw new ClavigerError('INVALID_ARGUMENT', '`since` is not a time; write it as 2026-01-31T12:00:00Z');
+  if (Number.isNaN(at))
+    throw new ClavigerError('INVALID_ARGUMENT', '`since` is not a time; write it as 2026-01-31T12:00:00Z');
   return at;
 }

@@ -41,7 +41,9 @@ export const generateMac: Operation<GenerateMacInput, GenerateMacOutput> = {
     const algorithm = algorithmFor<MacAlgorithmName>(scope, found.key, named);
     const version = scope.primary(found);
     const handle = await scope.handle(found, version);
-    return { output: { ...(await madeBy(scope, found.key, version)), algorithm, mac: handle.mac!(algorithm, message) } };
+    return {
+      output: { ...(await madeBy(scope, found.key, version)), algorithm, mac: handle.mac!(algorithm, message) },
+    };
   },
 };
 

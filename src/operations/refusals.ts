@@ -33,7 +33,11 @@ export class RefusalThrottle {
   #timer: NodeJS.Timeout | null = null;
 
   /** @param flush called once a second for each source that had more refusals than are recorded one by one */
-  constructor(now: () => number, flush: (refusals: AggregatedRefusals) => void, singleMax = SINGLE_REFUSALS_PER_SECOND) {
+  constructor(
+    now: () => number,
+    flush: (refusals: AggregatedRefusals) => void,
+    singleMax = SINGLE_REFUSALS_PER_SECOND,
+  ) {
     this.#now = now;
     this.#flush = flush;
     this.#singleMax = singleMax;

@@ -30,7 +30,10 @@ export const rotateSymmetricKey: Operation<KeyInput, KeyInfo> = {
   async run(scope, input) {
     const { key } = await scope.readKey(input.key);
     if (key.spec !== 'AES-256-GCM') {
-      throw new ClavigerError('UNSUPPORTED', `key ${key.id} is not a symmetric encryption key, so it is not rotated here`);
+      throw new ClavigerError(
+        'UNSUPPORTED',
+        `key ${key.id} is not a symmetric encryption key, so it is not rotated here`,
+      );
     }
     return rotated(scope, input, 'rotated-on-demand');
   },

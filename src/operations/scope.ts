@@ -71,7 +71,13 @@ export class Scope {
   authorized = false;
   readonly #memo: Map<string, unknown>;
 
-  constructor(services: Services, operation: OperationName, call: Call, principal: Principal, memo: Map<string, unknown>) {
+  constructor(
+    services: Services,
+    operation: OperationName,
+    call: Call,
+    principal: Principal,
+    memo: Map<string, unknown>,
+  ) {
     this.services = services;
     this.operation = operation;
     this.call = call;
@@ -187,7 +193,8 @@ export class Scope {
   }
 
   requireNoDryRun(): void {
-    if (this.call.dryRun) throw new ClavigerError('DRY_RUN', 'the request would have succeeded, but dry run was asked for');
+    if (this.call.dryRun)
+      throw new ClavigerError('DRY_RUN', 'the request would have succeeded, but dry run was asked for');
   }
 
   /** The version that protects. */
@@ -223,7 +230,8 @@ export class Scope {
     if (keyVersion !== undefined) return [this.versionFor(found, keyVersion)];
     const { key, versions } = found;
     const usable = versions.filter(
-      ({ state }) => state === 'Active' || state === 'Deactivated' || (state === 'Compromised' && this.mayUseCompromised(key)),
+      ({ state }) =>
+        state === 'Active' || state === 'Deactivated' || (state === 'Compromised' && this.mayUseCompromised(key)),
     );
     return usable.toReversed().slice(0, CANDIDATES_MAX);
   }
@@ -281,7 +289,10 @@ export class Scope {
     });
     if (decision.allowed) {
       this.policies = [...this.policies, ...decision.policies];
-      services.log.write('warn', 'a compromised key is used, as a policy allows', { keyId: key.id, operation: this.operation });
+      services.log.write('warn', 'a compromised key is used, as a policy allows', {
+        keyId: key.id,
+        operation: this.operation,
+      });
     }
     return decision.allowed;
   }

@@ -48,7 +48,11 @@ export interface PreparedSignature {
 }
 
 /** Chooses version and algorithm, checks the input, and gives the signature or the task that makes it. */
-export async function prepareSignature(scope: Scope, found: KeyWithVersions, input: ToSign): Promise<PreparedSignature> {
+export async function prepareSignature(
+  scope: Scope,
+  found: KeyWithVersions,
+  input: ToSign,
+): Promise<PreparedSignature> {
   const algorithm = algorithmFor<SigningAlgorithmName>(scope, found.key, input.algorithm);
   const bytes = bytesToSign(algorithm, input);
   const digest = digestForRecord(algorithm, bytes);

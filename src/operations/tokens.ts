@@ -9,7 +9,14 @@ import { newAccessKey } from '../auth/access-key.ts';
 import { newToken } from '../auth/token.ts';
 import { ClavigerError } from '../errors.ts';
 import { isUuid, printable, uuidV7 } from '../model/ids.ts';
-import { requireCompatibleRoles, undelegable, type Credential, type CredentialKind, type Role, type Tenant } from '../model/principal.ts';
+import {
+  requireCompatibleRoles,
+  undelegable,
+  type Credential,
+  type CredentialKind,
+  type Role,
+  type Tenant,
+} from '../model/principal.ts';
 import { entity } from '../store/change.ts';
 import { cutPage, pageOf, type PageInput } from './cursor.ts';
 import { isoTime } from './key-info.ts';
@@ -75,7 +82,10 @@ export const createToken: Operation<CreateTokenInput, CreateTokenOutput> = {
       expiresAt: requireExpiry(input.expiresAt, now),
     });
     scope.note({ resource: `token/${issued.credential.id}` });
-    return { output: { ...tokenInfo(issued.credential), ...issued.secret }, changes: [{ put: 'credential', credential: issued.credential }] };
+    return {
+      output: { ...tokenInfo(issued.credential), ...issued.secret },
+      changes: [{ put: 'credential', credential: issued.credential }],
+    };
   },
 };
 

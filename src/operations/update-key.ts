@@ -26,7 +26,10 @@ export const updateKey: Operation<UpdateKeyInput, KeyInfo> = {
       throw new ClavigerError('KEY_STATE', `key ${key.id} is destroyed or pending deletion`);
     }
     if (published === true && (key.usage !== 'sign-verify' || !isAsymmetric(key.spec))) {
-      throw new ClavigerError('KEY_USAGE', `key ${key.id} has no public key to verify with, so there is nothing to publish`);
+      throw new ClavigerError(
+        'KEY_USAGE',
+        `key ${key.id} has no public key to verify with, so there is nothing to publish`,
+      );
     }
     return changedKey(scope, found, {
       ...key,

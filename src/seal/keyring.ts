@@ -38,7 +38,11 @@ export class Keyring {
   readonly #tenantKeys = new Map<string, TenantKey>();
 
   /** @param root 32 bytes; the keyring takes a copy and the caller disposes of its own */
-  constructor(root: SecretBytes, random: Random, loadSealedTenantKey: (tenantId: string) => Promise<Uint8Array | null>) {
+  constructor(
+    root: SecretBytes,
+    random: Random,
+    loadSealedTenantKey: (tenantId: string) => Promise<Uint8Array | null>,
+  ) {
     this.#root = new XaesKey(root.reveal());
     this.#random = random;
     this.#loadSealedTenantKey = loadSealedTenantKey;
@@ -77,7 +81,9 @@ export class Keyring {
     try {
       this.#root.open(check, aadOf(ROOT_CHECK_PLACE));
     } catch (cause) {
-      throw new ClavigerError('SEALED', 'this root key does not open the store; name the one it was sealed with', { cause });
+      throw new ClavigerError('SEALED', 'this root key does not open the store; name the one it was sealed with', {
+        cause,
+      });
     }
   }
 

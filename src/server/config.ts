@@ -124,12 +124,19 @@ export function defaultConfig(): Config {
  *
  * @throws INVALID_ARGUMENT that names each mistake by its path, and what is allowed there
  */
-export function loadConfig(file: string, environment: Readonly<Record<string, string | undefined>> = process.env): Config {
+export function loadConfig(
+  file: string,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Config {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (cause) {
-    throw new ClavigerError('INVALID_ARGUMENT', `cannot read the configuration \`${file}\`: ${(cause as Error).message}`, { cause });
+    throw new ClavigerError(
+      'INVALID_ARGUMENT',
+      `cannot read the configuration \`${file}\`: ${(cause as Error).message}`,
+      { cause },
+    );
   }
   return parseConfig(text, dirname(resolve(file)), environment);
 }
@@ -144,7 +151,9 @@ export function parseConfig(
   try {
     written = parse(text) ?? {};
   } catch (cause) {
-    throw new ClavigerError('INVALID_ARGUMENT', `the configuration is not YAML: ${(cause as Error).message}`, { cause });
+    throw new ClavigerError('INVALID_ARGUMENT', `the configuration is not YAML: ${(cause as Error).message}`, {
+      cause,
+    });
   }
   const { value, referenced } = resolveReferences(written, folder, environment);
   const parsed = configSchema.safeParse(value);
@@ -193,7 +202,11 @@ function fieldsAt(path: readonly PropertyKey[]): readonly string[] {
     const { properties, items } = schema as { properties?: Record<string, unknown>; items?: unknown };
     schema = typeof part === 'number' ? items : properties?.[String(part)];
   }
-  const node = (schema ?? {}) as { properties?: object; oneOf?: { properties?: object }[]; anyOf?: { properties?: object }[] };
+  const node = (schema ?? {}) as {
+    properties?: object;
+    oneOf?: { properties?: object }[];
+    anyOf?: { properties?: object }[];
+  };
   const variants = node.oneOf ?? node.anyOf ?? [node];
   return [...new Set(variants.flatMap(({ properties }) => Object.keys(properties ?? {})))];
 }

@@ -50,7 +50,9 @@ export async function startHttp(services: Services, { address, port, tls }: List
     await app.listen({ host: address, port });
   } catch (cause) {
     stopWatching();
-    throw new ClavigerError('INVALID_ARGUMENT', `cannot listen on ${address}:${port}: ${(cause as Error).message}`, { cause });
+    throw new ClavigerError('INVALID_ARGUMENT', `cannot listen on ${address}:${port}: ${(cause as Error).message}`, {
+      cause,
+    });
   }
   const bound = app.server.address();
   const boundPort = typeof bound === 'object' && bound !== null ? bound.port : port;
@@ -94,7 +96,10 @@ function buildApp(services: Services, tls: TlsFiles | null): FastifyInstance {
   app.get('/livez', (_request, reply) => reply.type('text/plain').send('ok'));
   app.get('/readyz', (_request, reply) => {
     const ready = services.ledger.healthy;
-    return reply.code(ready ? 200 : 503).type('text/plain').send(ready ? 'ready' : 'unavailable');
+    return reply
+      .code(ready ? 200 : 503)
+      .type('text/plain')
+      .send(ready ? 'ready' : 'unavailable');
   });
   app.get('/openapi.json', (_request, reply) => reply.type('application/json').send(spec));
   app.get('/docs', (_request, reply) =>

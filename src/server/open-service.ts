@@ -101,19 +101,31 @@ async function openLocked(
     random,
     open: async ({ tenantId, keyId, version }) => {
       const sealed = await reader.sealedMaterial(keyId, version);
-      if (sealed === null) throw new ClavigerError('KEY_STATE', `version ${version} of key ${keyId} has no key material`);
+      if (sealed === null)
+        throw new ClavigerError('KEY_STATE', `version ${version} of key ${keyId} has no key material`);
       return keyring.open({ purpose: 'key-material', tenantId, id: keyId, version }, sealed);
     },
     onForget: (keyHandleId) => ledger.forget(keyHandleId),
   });
 
-  const refusals = new RefusalThrottle(() => clock.now(), (counted) => {
-    const requestId = uuidV7(clock.now(), random.bytes(10));
-    const draft = aggregateDraft(counted, requestId, clock.now());
-    const job = { decidedAt: ledger.seen, read: [], draft, outcome: 'UNAUTHENTICATED', changes: [], signs: [] } as const;
-    // Nobody waits for it; a log that cannot be written has been told already.
-    ledger.submit(job).catch(() => undefined);
-  }, options.singleRefusalsPerSecond);
+  const refusals = new RefusalThrottle(
+    () => clock.now(),
+    (counted) => {
+      const requestId = uuidV7(clock.now(), random.bytes(10));
+      const draft = aggregateDraft(counted, requestId, clock.now());
+      const job = {
+        decidedAt: ledger.seen,
+        read: [],
+        draft,
+        outcome: 'UNAUTHENTICATED',
+        changes: [],
+        signs: [],
+      } as const;
+      // Nobody waits for it; a log that cannot be written has been told already.
+      ledger.submit(job).catch(() => undefined);
+    },
+    options.singleRefusalsPerSecond,
+  );
   const authenticator = new Authenticator({
     clock,
     region,
@@ -167,5 +179,8 @@ async function openLocked(
 async function rootKey(unseal: Unseal, path: string): ReturnType<Unseal['unseal']> {
   if (unseal.exists()) return unseal.unseal();
   if (!existsSync(path)) return unseal.create();
-  throw new ClavigerError('SEALED', `the store \`${path}\` has keys, but its root key is missing: ${unseal.description}`);
+  throw new ClavigerError(
+    'SEALED',
+    `the store \`${path}\` has keys, but its root key is missing: ${unseal.description}`,
+  );
 }

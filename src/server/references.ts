@@ -63,6 +63,8 @@ function fileOf(file: string, path: string): string {
   try {
     return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
   } catch (cause) {
-    throw new ClavigerError('INVALID_ARGUMENT', `\`${path}\`: cannot read \`${file}\`: ${(cause as Error).message}`, { cause });
+    throw new ClavigerError('INVALID_ARGUMENT', `\`${path}\`: cannot read \`${file}\`: ${(cause as Error).message}`, {
+      cause,
+    });
   }
 }

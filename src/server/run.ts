@@ -45,9 +45,10 @@ export interface RunOptions {
 /** A server for development: every role in one token, written beside the store. */
 export async function runDev(options: RunOptions): Promise<RunningServer & { readonly credentialsFile: string }> {
   const { config } = options;
-  const unseal = config.seal === undefined
-    ? fileUnseal(join(config.store.folder, ROOT_KEY_FILE), systemRandom)
-    : unsealOf(config.seal);
+  const unseal =
+    config.seal === undefined
+      ? fileUnseal(join(config.store.folder, ROOT_KEY_FILE), systemRandom)
+      : unsealOf(config.seal);
   const credentialsFile = join(config.store.folder, DEV_CREDENTIALS_FILE);
   const server = await run(options, unseal, true, (url, accountId, first) => {
     const kept = first ?? (JSON.parse(readFileSync(credentialsFile, 'utf8')) as DevCredentials);

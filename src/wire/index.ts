@@ -1,3 +1,3 @@
 export { encodeBytes } from './bytes.ts';
-export { DATA_KEY_SPEC_BYTES, ROUTE_NAMES, ROUTES, type Method, type Route, type RouteName } from './routes.ts';
+export { DATA_KEY_SPEC_BYTES, ROUTE_NAMES, ROUTES, type Route, type RouteName } from './routes.ts';
 export { problem } from './schemas.ts';

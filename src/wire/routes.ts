@@ -72,7 +72,10 @@ export const ROUTES = {
       tags: tags.optional(),
       origin: z.enum(['claviger', 'external']).optional(),
       state: z.enum(['Active', 'PreActive']).optional(),
-      backings: z.array(z.strictObject({ provider: z.string() })).max(16).optional(),
+      backings: z
+        .array(z.strictObject({ provider: z.string() }))
+        .max(16)
+        .optional(),
       group: z.string().optional(),
     }),
     answer: keyInfo,

@@ -116,7 +116,9 @@ export const verifyAnswer = z.looseObject({
 });
 
 /** 1 to 100 items. */
-export function batchOf<T extends z.ZodRawShape>(item: T): z.ZodObject<{ items: z.ZodArray<z.ZodObject<T, z.core.$strict>> }> {
+export function batchOf<T extends z.ZodRawShape>(
+  item: T,
+): z.ZodObject<{ items: z.ZodArray<z.ZodObject<T, z.core.$strict>> }> {
   return z.strictObject({ items: z.array(z.strictObject(item)).min(1).max(100) }) as never;
 }
 

@@ -70,7 +70,10 @@ export async function checkLayers(source: string): Promise<LayerReport> {
       continue;
     }
     try {
-      for (const { specifier, line, typeOnly } of importsOf(join(source, file), await readFile(join(source, file), 'utf8'))) {
+      for (const { specifier, line, typeOnly } of importsOf(
+        join(source, file),
+        await readFile(join(source, file), 'utf8'),
+      )) {
         importsExamined += 1;
         const fault = faultOf(file, specifier, typeOnly);
         if (fault !== null) problems.push(`src/${file}:${line}: ${fault}`);

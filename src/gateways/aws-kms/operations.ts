@@ -454,13 +454,9 @@ export const AWS_OPERATIONS: ReadonlyMap<string, AwsOperation> = new Map(
       ({ arn }) => ({ KeyId: arn }),
       ['KeyMaterialId', 'KeyMaterialDescription'],
     ),
-    DeleteImportedKeyMaterial: row(
-      onKey,
-      deleteImportedKeyMaterial,
-      keyOf,
-      ({ arn }) => ({ KeyId: arn }),
-      ['KeyMaterialId'],
-    ),
+    DeleteImportedKeyMaterial: row(onKey, deleteImportedKeyMaterial, keyOf, ({ arn }) => ({ KeyId: arn }), [
+      'KeyMaterialId',
+    ]),
   }),
 );
 
@@ -553,7 +549,10 @@ function toSign({ Message, MessageType = 'RAW', SigningAlgorithm }: SignFields):
   return { digest: Message };
 }
 
-function expiryOf(model: 'KEY_MATERIAL_EXPIRES' | 'KEY_MATERIAL_DOES_NOT_EXPIRE', validTo: string | undefined): string | undefined {
+function expiryOf(
+  model: 'KEY_MATERIAL_EXPIRES' | 'KEY_MATERIAL_DOES_NOT_EXPIRE',
+  validTo: string | undefined,
+): string | undefined {
   if ((model === 'KEY_MATERIAL_EXPIRES') === (validTo !== undefined)) return validTo;
   throw new ClavigerError(
     'INVALID_ARGUMENT',

@@ -127,7 +127,8 @@ function fieldsOf({ name, named }: FoundRoute, request: FastifyRequest, query: s
 function readQuery(query: string): Record<string, string> {
   const fields: Record<string, string> = {};
   for (const [name, value] of new URLSearchParams(query)) {
-    if (Object.hasOwn(fields, name)) throw new ClavigerError('INVALID_ARGUMENT', `\`${printable(name)}\` is given twice`);
+    if (Object.hasOwn(fields, name))
+      throw new ClavigerError('INVALID_ARGUMENT', `\`${printable(name)}\` is given twice`);
     fields[name] = value;
   }
   return fields;

@@ -54,13 +54,19 @@ const PUBLIC_PATHS = {
       summary: 'The public keys that a tenant has published (RFC 7517)',
       tags: ['Tenants'],
       security: [],
-      parameters: [{ name: 'tenant', in: 'path', required: true, schema: { type: 'string' }, description: 'id or name' }],
+      parameters: [
+        { name: 'tenant', in: 'path', required: true, schema: { type: 'string' }, description: 'id or name' },
+      ],
       responses: {
         200: {
           description: 'a JWK set',
           content: {
             'application/json': {
-              schema: { type: 'object', properties: { keys: { type: 'array', items: { type: 'object' } } }, required: ['keys'] },
+              schema: {
+                type: 'object',
+                properties: { keys: { type: 'array', items: { type: 'object' } } },
+                required: ['keys'],
+              },
             },
           },
         },

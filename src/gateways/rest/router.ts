@@ -36,7 +36,10 @@ for (const name of ROUTE_NAMES) {
   const known = places.get(index) ?? [];
   known.push({ prefix, field, suffix, name });
   // The longest suffix first: `/publicKey` before the key itself.
-  places.set(index, known.sort((a, b) => b.suffix.length - a.suffix.length));
+  places.set(
+    index,
+    known.sort((a, b) => b.suffix.length - a.suffix.length),
+  );
 }
 
 /**
@@ -53,7 +56,10 @@ export function findRoute(method: string, path: string): FoundRoute | null {
     .get(verb === '' ? `${method} ${prefix}` : `${method} ${prefix} ${verb}`)
     ?.find(({ suffix }) => path.endsWith(suffix) && path.length > prefix.length + suffix.length);
   if (place === undefined) return null;
-  return { name: place.name, named: { [place.field]: decoded(path.slice(prefix.length, path.length - place.suffix.length)) } };
+  return {
+    name: place.name,
+    named: { [place.field]: decoded(path.slice(prefix.length, path.length - place.suffix.length)) },
+  };
 }
 
 function decoded(part: string): string {

@@ -50,7 +50,9 @@ function open(path: string, readOnly: boolean): DatabaseSync {
     db.prepare('SELECT count(*) FROM sqlite_schema').get();
     return db;
   } catch (cause) {
-    throw new ClavigerError('STORE_UNAVAILABLE', `cannot open the store \`${path}\`: ${(cause as Error).message}`, { cause });
+    throw new ClavigerError('STORE_UNAVAILABLE', `cannot open the store \`${path}\`: ${(cause as Error).message}`, {
+      cause,
+    });
   }
 }
 

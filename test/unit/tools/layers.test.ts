@@ -109,7 +109,10 @@ suite('layer rule', () => {
       'client/client.ts': `import type { Api } from '../operations/index.ts'; export type { Api } from '../operations/index.ts';`,
       'wire/key.ts': `import { type Key } from '../operations/index.ts';`,
     });
-    assert.deepEqual(problems.map((line) => line.split(':')[0]), ['src/wire/key.ts']);
+    assert.deepEqual(
+      problems.map((line) => line.split(':')[0]),
+      ['src/wire/key.ts'],
+    );
   });
 
   test('a provider knows the contract, and not its neighbour', async (t) => {
