@@ -41,6 +41,12 @@ export interface RecordDraft {
   readonly keyId: string | null;
   readonly keyVersion: number | null;
   readonly provider: string | null;
+  /** The provider's own name of the key that it used; null for the built-in keystore, which has none but ours. */
+  readonly backing: string | null;
+  /** Homes that were asked before the one that answered, in order. */
+  readonly failovers: readonly string[];
+  /** Homes that hold no wrap of what was encrypted. */
+  readonly missingHomes: readonly string[];
   readonly algorithm: string | null;
   /** Base64 of the digest of what was signed; never of what was encrypted, which it would let a reader guess. */
   readonly digest: string | null;
@@ -110,13 +116,16 @@ export function sealRecord(draft: RecordDraft, at: Placement, random: Random): S
       key: draft.keyId ?? undefined,
       keyVersion: draft.keyVersion ?? undefined,
       provider: draft.provider ?? undefined,
+      backing: draft.backing ?? undefined,
+      failovers: draft.failovers.length === 0 ? undefined : draft.failovers,
+      missingHomes: draft.missingHomes.length === 0 ? undefined : draft.missingHomes,
       algorithm: draft.algorithm ?? undefined,
       digest: commit('digest', draft.digest, draft.digest === null ? null : Buffer.from(draft.digest, 'base64')),
       context: pairs('context'),
       destinationContext: pairs('destinationContext'),
       resource: commit('resource', draft.resource, text(draft.resource)),
       policies: draft.policies.length === 0 ? undefined : draft.policies,
-      outcome: at.outcome ?? undefined,
+      outcome: at.outcome,
       requestId: draft.requestId,
       latencyUs: draft.aggregate === null ? at.latencyUs : undefined,
       items: items?.summary,

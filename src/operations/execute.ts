@@ -15,7 +15,7 @@ import type { OperationName } from '../model/operation.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Change } from '../store/change.ts';
 import type { Call, Effect, Operation } from './operation.ts';
-import { Scope, type Facts } from './scope.ts';
+import { NO_FACTS, Scope } from './scope.ts';
 import type { Services } from './services.ts';
 
 /** Attempts after which a decision that keeps going stale is refused: its key changes faster than it can be used. */
@@ -237,18 +237,6 @@ function holdIdempotency({ idempotency }: Call): HeldIdempotency {
 function idempotencyConflict(message: string): ClavigerError {
   return new ClavigerError('CONFLICT', message);
 }
-
-const NO_FACTS: Readonly<Facts> = {
-  keyId: null,
-  keyVersion: null,
-  provider: null,
-  algorithm: null,
-  digest: null,
-  context: null,
-  destinationContext: null,
-  resource: null,
-  items: null,
-};
 
 function draftOf(name: OperationName, call: Call, scope: Scope | null, atMs: number): RecordDraft {
   return {

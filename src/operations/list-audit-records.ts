@@ -35,13 +35,17 @@ export interface AuditRecord {
   readonly key?: string;
   readonly keyVersion?: number;
   readonly provider?: string;
+  readonly backing?: string;
+  readonly failovers?: readonly string[];
+  readonly missingHomes?: readonly string[];
   readonly algorithm?: string;
   readonly digest?: string;
   readonly context?: Readonly<Record<string, string>>;
   readonly destinationContext?: Readonly<Record<string, string>>;
   readonly resource?: string;
   readonly policies?: readonly string[];
-  readonly outcome?: string;
+  /** `OK` or an error code; null for an intent. */
+  readonly outcome: string | null;
   readonly requestId: string;
   readonly latencyUs?: number;
   readonly items?: { readonly count: number; readonly failed: number; readonly root: string };

@@ -27,6 +27,9 @@ export interface Facts {
   keyId: string | null;
   keyVersion: number | null;
   provider: string | null;
+  backing: string | null;
+  failovers: readonly string[];
+  missingHomes: readonly string[];
   algorithm: string | null;
   digest: string | null;
   context: EncryptionContext | null;
@@ -35,6 +38,21 @@ export interface Facts {
   resource: string | null;
   items: readonly DraftItem[] | null;
 }
+
+export const NO_FACTS: Readonly<Facts> = {
+  keyId: null,
+  keyVersion: null,
+  provider: null,
+  backing: null,
+  failovers: [],
+  missingHomes: [],
+  algorithm: null,
+  digest: null,
+  context: null,
+  destinationContext: null,
+  resource: null,
+  items: null,
+};
 
 /** Versions that are tried, newest first, for a signature, MAC or RSA ciphertext that names none. */
 const CANDIDATES_MAX = 16;
@@ -55,17 +73,7 @@ export class Scope {
   readonly principal: Principal;
   /** Entities that this attempt read. */
   readonly read: string[];
-  readonly facts: Facts = {
-    keyId: null,
-    keyVersion: null,
-    provider: null,
-    algorithm: null,
-    digest: null,
-    context: null,
-    destinationContext: null,
-    resource: null,
-    items: null,
-  };
+  readonly facts: Facts = { ...NO_FACTS };
   policies: readonly string[] = [];
   /** True once a policy has permitted something; nothing is released before. */
   authorized = false;

@@ -18,7 +18,7 @@ const TOKENS_MAX = 1000;
 const OPERATOR_DEPTH_MAX = 100;
 
 /** White space and comments; strings; names and numbers; operators of two signs; every other sign. */
-const TOKEN = /(?<space>\s+|\/\/[^\n\r]*)|(?<text>"(?:[^"\\]|\\[^])*")|\w+|&&|\|\||[=!<>]=|::|[^]/gy;
+const TOKEN = /(?<space>\s+|\/\/[^\n\r]*)|"(?:[^"\\]|\\[^])*"|\w+|&&|\|\||[=!<>]=|::|[^]/gy;
 
 const OPENING = new Set(['(', '[', '{']);
 const CLOSING = new Set([')', ']', '}']);

@@ -13,6 +13,8 @@ import { DATA_KEY_SPEC_BYTES, type RouteName } from '../../wire/index.ts';
 type Fields = Readonly<Record<string, unknown>>;
 
 const TO_INPUT: Partial<Record<RouteName, (fields: Fields) => Fields>> = {
+  createKey: ({ alias, ...input }) =>
+    alias === undefined ? input : { ...input, alias: withoutPrefix(alias as string) },
   generateDataKey: ({ spec, ...input }) => ({ ...input, bytes: dataKeyBytes(spec as string | undefined, input) }),
   getPublicKey: ({ format: _, ...input }) => input,
   createAlias: (input) => ({ ...input, name: withoutPrefix(input['name'] as string) }),
