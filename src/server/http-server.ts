@@ -21,6 +21,9 @@ const REQUEST_TIMEOUT_MS = 30_000;
 const KEEP_ALIVE_TIMEOUT_MS = 72_000;
 /** SDKs send about 1 KiB of headers. */
 const HEADER_BYTES_MAX = 16 * 1024;
+const SWEEP_MS = 20;
+/** Supervisors commonly kill after 30 seconds; until then, a slow caller may still finish its request. */
+const STOP_TIMEOUT_MS = 20_000;
 /** How often a certificate's files are looked at. */
 const CERTIFICATE_POLL_MS = 5000;
 
@@ -61,7 +64,12 @@ export async function startHttp(services: Services, { address, port, tls }: List
     url: `${tls === null ? 'http' : 'https'}://${host}:${boundPort}`,
     close: async () => {
       stopWatching();
+      // Closing closes what is idle; what is busy now becomes idle later, and would be kept alive for a minute.
+      const sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS);
+      const giveUp = setTimeout(() => app.server.closeAllConnections(), STOP_TIMEOUT_MS);
       await app.close();
+      clearInterval(sweep);
+      clearTimeout(giveUp);
     },
   };
 }

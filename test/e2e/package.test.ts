@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { copyFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { after, test } from 'node:test';
+import { promisify } from 'node:util';
+import { removeFolder, testFolder } from '../support/server.ts';
+
+const run = promisify(execFile);
+const root = resolve(import.meta.dirname, '../..');
+const folder = testFolder();
+after(() => removeFolder(folder));
+
+test('the package installs into an empty project, where the ten-line example, the client and the command run', async () => {
+  // The archive is what `npm publish` would send; `prepack` builds it.
+  const packed = await run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: root, maxBuffer: 1e8 });
+  const [archive] = JSON.parse(packed.stdout.slice(packed.stdout.indexOf('['))) as [{ filename: string }];
+  writeFileSync(join(folder, 'package.json'), '{ "name": "empty", "private": true }');
+  await run('npm', ['install', '--omit=dev', '--no-audit', '--no-fund', join(folder, archive.filename)], {
+    cwd: folder,
+  });
+
+  copyFileSync(join(root, 'examples/ten-lines.mjs'), join(folder, 'ten-lines.mjs'));
+  const example = await run(process.execPath, ['ten-lines.mjs'], { cwd: folder });
+  assert.match(example.stdout, /^attack at dawn \(version 1 of key [0-9a-f-]{36}\)\n$/);
+
+  const imported = await run(
+    process.execPath,
+    [
+      '-e',
+      "import('claviger/client').then(({ ClavigerClient }) => console.log(typeof ClavigerClient.prototype.encrypt))",
+    ],
+    { cwd: folder },
+  );
+  assert.equal(imported.stdout, 'function\n');
+
+  const command = await run(process.execPath, ['node_modules/claviger/bin/claviger.js', '--version'], { cwd: folder });
+  assert.match(command.stdout, /^\d+\.\d+\.\d+\n$/);
+});
