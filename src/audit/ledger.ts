@@ -179,7 +179,10 @@ export class Ledger {
         reject(error instanceof Error && 'code' in error ? asStoreError(error) : error);
         this.#fail(error instanceof Error ? error.message : String(error));
       });
-      this.#thread.on('exit', () => this.#fail('the writer thread has ended'));
+      this.#thread.on('exit', () => {
+        reject(unavailable());
+        this.#fail('the writer thread has ended');
+      });
     });
   }
 
@@ -264,7 +267,8 @@ export class Ledger {
     this.#failed = reason;
     for (const { reject } of this.#waiting.values()) reject(unavailable());
     this.#waiting.clear();
-    this.#events.failed(reason);
+    // A thread that was never ready has failed the start, and `open` says so.
+    if (this.#logId !== '') this.#events.failed(reason);
   }
 }
 

@@ -25,7 +25,7 @@ interface QueuedJob {
   readonly bytes: Uint8Array;
   readonly changes: readonly Change[];
   /** Keys to forget once this job is done: it, or one before it, may still sign with them. */
-  readonly after: [id: string, key: PrivateHandle | undefined][];
+  readonly after: (readonly [id: string, key: PrivateHandle | undefined])[];
 }
 
 const port = parentPort!;
@@ -34,7 +34,7 @@ const keys = new Map<string, PrivateHandle>();
 let queue: QueuedJob[] = [];
 let lastCommitMs = 0;
 let broken = false;
-let log = openLog();
+const log = new LogWriter(openStore(), systemRandom);
 
 port.postMessage({ kind: 'ready', logId: log.logId } satisfies ReadyMessage);
 port.on('message', (message: GroupMessage | 'close') => {
@@ -47,26 +47,27 @@ port.on('message', (message: GroupMessage | 'close') => {
   while (queue.length > 0) runGroup();
 });
 
-function openLog(): LogWriter {
+function openStore(): SqliteWriter {
   const store = new SqliteWriter(start.databasePath);
   for (const [name, value] of Object.entries(start.settings)) store.settle(name, value);
-  return new LogWriter(store, systemRandom);
+  return store;
 }
 
-function enqueue(message: GroupMessage): void {
-  forget(message.drops);
-  for (const { id, spec, key } of message.keys) keys.set(id, privateHandle(spec, key));
-  const { bytes, changes } = message;
-  for (const job of JSON.parse(message.jobs) as WireJob[]) {
+function enqueue({ jobs, bytes, changes, keys: given, drops }: GroupMessage): void {
+  const dropped = drops.map((id) => [id, keys.get(id)] as const);
+  for (const { id, spec, key } of given) keys.set(id, privateHandle(spec, key));
+  for (const job of JSON.parse(jobs) as WireJob[]) {
     queue.push({ job, bytes, changes: changes.get(job.id) ?? [], after: [] });
   }
+  // The jobs of this very message may have been made before the drop, and still sign with what is dropped.
+  const last = queue.at(-1);
+  if (last === undefined) forgetNow(dropped);
+  else last.after.push(...dropped);
 }
 
-/** Forgets keys when the last job that is waiting now is done; one that was given anew meanwhile stays. */
-function forget(ids: readonly string[]): void {
-  const last = queue.at(-1);
-  if (last === undefined) for (const id of ids) keys.delete(id);
-  else for (const id of ids) last.after.push([id, keys.get(id)]);
+/** Forgets keys, but for those that were given anew meanwhile. */
+function forgetNow(dropped: QueuedJob['after']): void {
+  for (const [id, key] of dropped) if (keys.get(id) === key) keys.delete(id);
 }
 
 function runGroup(): void {
@@ -87,8 +88,7 @@ function runGroup(): void {
     const commitsAt = performance.now();
     const answer = log.commit();
     lastCommitMs = performance.now() - commitsAt;
-    for (const { after } of queue.slice(0, taken))
-      for (const [id, key] of after) if (keys.get(id) === key) keys.delete(id);
+    for (const { after } of queue.slice(0, taken)) forgetNow(after);
     queue = queue.slice(taken);
     port.postMessage(answer);
   } catch (error) {
@@ -118,18 +118,18 @@ function fail(error: unknown): void {
   broken = true;
   const fatal = (error as { errcode?: number }).errcode !== SQLITE_FULL;
   const ids = queue.map(({ job }) => job.id);
-  for (const { after } of queue) for (const [id] of after) keys.delete(id);
+  for (const { after } of queue) forgetNow(after);
   queue = [];
   port.postMessage({ kind: 'failed', ids, reason: (error as Error).message, fatal } satisfies FailedMessage);
 }
 
-/** Recovery is the start path: a new connection, and the tail as the store has it. */
+/** Recovery is the start path: a new connection, and the tail as the store has it. When what changed stays known. */
 function reopen(): void {
   try {
     log.close();
   } catch {
     // It was beyond use already.
   }
-  log = openLog();
+  log.reload(openStore());
   broken = false;
 }

@@ -21,6 +21,8 @@ const VIA = { token: 'token', aws: 'sigv4' } as const satisfies Record<Credentia
 
 export type Proof =
   | { readonly kind: 'none' }
+  /** The request could not be read whole, and that is why it is refused: what it proves can only be told of all of it. */
+  | { readonly kind: 'unread'; readonly error: ClavigerError }
   | { readonly kind: 'token'; readonly text: string }
   | { readonly kind: 'sigv4'; readonly request: SigV4Request }
   /** Library and jobs: the process itself vouches. */
@@ -72,6 +74,7 @@ export class Authenticator {
     if (proof.kind === 'token') return this.#byToken(proof.text);
     if (proof.kind === 'sigv4') return this.#bySignature(proof.request);
     if (proof.kind === 'principal') return proof.principal;
+    if (proof.kind === 'unread') throw proof.error;
     throw errorOf('MissingAuthentication', 'the request names no credential; send `Authorization: Bearer TOKEN`');
   }
 

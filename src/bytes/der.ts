@@ -6,7 +6,8 @@
  * @module
  */
 
-const SEQUENCE = 0x30;
+export const SEQUENCE = 0x30;
+export const BIT_STRING = 0x03;
 const LONG_FORM = 0x80;
 /** Bytes of a length in the long form: 16 MiB, which is more than any key has. */
 const LENGTH_BYTES_MAX = 3;

@@ -5,7 +5,7 @@
  */
 import { ClavigerError, ERRORS, REASONS, type ErrorCode, type Reason } from '../errors.ts';
 import type { ClavigerApi, OperationKey } from '../operations/index.ts';
-import { encodeBytes, problem, ROUTES, type Route } from '../wire/index.ts';
+import { encodeBytes, keyOfCiphertext, problem, ROUTES, type Route } from '../wire/index.ts';
 
 /** A request that takes longer has most likely lost its server; nothing of ours does. */
 const TIMEOUT_MS = 30_000;
@@ -56,7 +56,7 @@ export class ClavigerClient {
 
   async call(name: OperationKey, input: object): Promise<unknown> {
     const route: Route = ROUTES[name];
-    const { path, fields } = placed(route.path, input as Fields);
+    const { path, fields } = placed(route.path, named(name, input as Fields));
     const inQuery = route.method === 'GET' || route.method === 'DELETE';
     const response = await this.#send(inQuery ? `${path}${queryOf(fields)}` : path, {
       method: route.method,
@@ -89,6 +89,14 @@ for (const name of Object.keys(ROUTES) as OperationKey[]) {
     writable: true,
     configurable: true,
   });
+}
+
+/** A ciphertext names its key, where the caller does not: the path of the API has to. */
+function named(name: OperationKey, input: Fields): Fields {
+  if ((name !== 'decrypt' && name !== 'reEncrypt') || input['key'] !== undefined) return input;
+  const key = keyOfCiphertext(input['ciphertext'] as Uint8Array);
+  if (key !== null) return { ...input, key };
+  throw new ClavigerError('INVALID_CIPHERTEXT', 'the ciphertext does not name its key; give `key`');
 }
 
 /** Puts what the path names into it; the rest goes into query or body. */

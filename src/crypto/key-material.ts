@@ -19,8 +19,8 @@ import {
   type PrivateKeyInput,
 } from 'node:crypto';
 import { promisify } from 'node:util';
-import { isOneSequence } from '../bytes/der.ts';
-import { ClavigerError } from '../errors.ts';
+import { BIT_STRING, isOneSequence, readHeader, SEQUENCE } from '../bytes/der.ts';
+import { ClavigerError, errorOf } from '../errors.ts';
 import { specRow, type Spec } from '../model/spec.ts';
 import type { Random } from '../ports/random.ts';
 import { SecretBytes } from './secret-bytes.ts';
@@ -82,7 +82,7 @@ export function loadPublic(spec: Spec, spki: Uint8Array): KeyObject {
   const known = PUBLIC_KEYS.get(spki);
   if (known !== undefined && isOfSpec(spec, known)) return known;
   const key = parsePublic(spki);
-  if (key === null || !isOfSpec(spec, key)) {
+  if (key === null || !isOfSpec(spec, key) || !isNamedCurveDer(spec, key, spki)) {
     throw new ClavigerError('INVALID_ARGUMENT', `the public key is not an SPKI of spec \`${spec}\` in DER`);
   }
   PUBLIC_KEYS.set(spki, key);
@@ -238,6 +238,35 @@ function isOfSpec(spec: Spec, key: KeyObject): boolean {
   );
 }
 
+/**
+ * False for an EC key that names its curve by parameters, which RFC 5480, section 2.1.1, forbids, or that is not DER:
+ * OpenSSL reads both. The key is written anew, with its point whole or compressed, and compared.
+ */
+function isNamedCurveDer(spec: Spec, key: KeyObject, spki: Uint8Array): boolean {
+  if (specRow(spec).family !== 'ec') return true;
+  const jwk = pointOf(key);
+  if (jwk === null) return false;
+  const whole = createPublicKey({ key: jwk, format: 'jwk' }).export({ format: 'der', type: 'spki' });
+  if (whole.equals(spki)) return true;
+  const { contentAt } = readHeader(whole)!;
+  const algorithm = readHeader(whole.subarray(contentAt))!;
+  const identifier = whole.subarray(contentAt, contentAt + algorithm.contentAt + algorithm.length);
+  const x = Buffer.from(jwk.x!, 'base64url');
+  const sign = 2 + (Buffer.from(jwk.y!, 'base64url').at(-1)! & 1);
+  // Every length here is below 128: one byte.
+  const point = Buffer.concat([Buffer.of(BIT_STRING, x.length + 2, 0, sign), x]);
+  return Buffer.concat([Buffer.of(SEQUENCE, identifier.length + point.length), identifier, point]).equals(spki);
+}
+
+/** The point of an EC key; null for the point at infinity, which has no coordinates. */
+function pointOf(key: KeyObject): { readonly x?: string; readonly y?: string } | null {
+  try {
+    return key.export({ format: 'jwk' });
+  } catch {
+    return null;
+  }
+}
+
 function isSymmetric(spec: Spec): boolean {
   const { family } = specRow(spec);
   return family === 'aes' || family === 'hmac';
@@ -257,7 +286,7 @@ function publicOf(spki: Uint8Array): KeyObject {
 }
 
 function unfit(spec: Spec, why: string): ClavigerError {
-  return new ClavigerError('INVALID_ARGUMENT', `the key material does not fit spec \`${spec}\`: ${why}`);
+  return errorOf('IncorrectKeyMaterial', `the key material does not fit spec \`${spec}\`: ${why}`);
 }
 
 function viewOf(bytes: Uint8Array): Buffer {

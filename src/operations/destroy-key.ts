@@ -4,7 +4,7 @@
  * @module
  */
 import { ClavigerError } from '../errors.ts';
-import type { Change } from '../store/change.ts';
+import { entity, type Change } from '../store/change.ts';
 import type { KeyInfo } from './key-info.ts';
 import { keyInfo } from './key-info.ts';
 import type { Operation } from './operation.ts';
@@ -25,6 +25,8 @@ export const destroyKey: Operation<KeyInput, KeyInfo> = {
       key: { ...gone.key, deletionAt: null, materialPresent: false, rotation: null, published: false },
     };
     const aliases = await cache.store.aliases(key.tenantId, key.id, { after: null, limit: 100_000 });
+    // One that was given to another key meanwhile is not dropped: this is decided again.
+    scope.read.push(...aliases.map(({ tenantId, name }) => entity.alias(tenantId, name)));
     const drops = [
       ...versions.map(({ version }): Change => ({ drop: 'material', keyId: key.id, version })),
       ...aliases.map(({ tenantId, name }): Change => ({ drop: 'alias', tenantId, name })),

@@ -112,6 +112,10 @@ async function attemptOnce<I, O>(
     // INVARIANT: no operation releases anything that no policy has permitted.
     if (!scope.authorized) throw new ClavigerError('INTERNAL', 'the operation was not authorised');
     if (last) throw new ClavigerError('CONFLICT', 'the key changes faster than it can be used; try again');
+    // Last, so that a dry run tells whatever else would have been told. Nothing of the effect leaves or commits.
+    if (call.dryRun && outcomeOf(effect) === 'OK') {
+      throw new ClavigerError('DRY_RUN', 'the request would have succeeded, but dry run was asked for');
+    }
   } catch (thrown) {
     refusal = toClavigerError(thrown);
     if (refusal.code === 'INTERNAL') {

@@ -33,7 +33,7 @@ export const generateDataKey: Operation<GenerateDataKeyInput, GenerateDataKeyOut
     if (key.spec !== 'AES-256-GCM') {
       throw new ClavigerError('KEY_USAGE', `key ${key.id} is asymmetric: data keys are made under symmetric keys`);
     }
-    if (bytes < DATA_KEY_BYTES.min || bytes > DATA_KEY_BYTES.max) {
+    if (!Number.isInteger(bytes) || bytes < DATA_KEY_BYTES.min || bytes > DATA_KEY_BYTES.max) {
       throw new ClavigerError(
         'INVALID_ARGUMENT',
         `a data key has ${DATA_KEY_BYTES.min} to ${DATA_KEY_BYTES.max} bytes`,

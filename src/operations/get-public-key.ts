@@ -38,7 +38,6 @@ export const getPublicKey: Operation<GetPublicKeyInput, GetPublicKeyOutput> = {
       throw new ClavigerError('KEY_USAGE', `key ${key.id} of spec \`${key.spec}\` has no public key`);
     }
     requireUsable(key, 'process', () => scope.mayUseCompromised(key));
-    scope.requireNoDryRun();
     const version = scope.versionFor(found, keyVersion);
     const publicKey = publicKeyOf(version);
     scope.note({ keyVersion: version.version });

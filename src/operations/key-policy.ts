@@ -110,13 +110,13 @@ export async function requireDefaultDocument(scope: Scope, document: string): Pr
 
 /** The document without what has no effect: names of statements, order of fields, a list of one. */
 function canonicalDocument(text: string): string {
-  let parsed: { Statement?: unknown };
+  let parsed: { Statement?: unknown } | null;
   try {
-    parsed = JSON.parse(text) as { Statement?: unknown };
+    parsed = JSON.parse(text) as { Statement?: unknown } | null;
   } catch {
     throw errorOf('MalformedPolicyDocument', 'the key policy is not JSON');
   }
-  const statements = Array.isArray(parsed.Statement) ? parsed.Statement : [parsed.Statement];
+  const statements = Array.isArray(parsed?.Statement) ? parsed.Statement : [parsed?.Statement];
   return JSON.stringify(
     statements.map((statement: Record<string, unknown> | null) => {
       const fields = Object.entries(statement ?? {}).filter(([name]) => name !== 'Sid');

@@ -26,7 +26,7 @@ export const scheduleKeyDeletion: Operation<ScheduleKeyDeletionInput, KeyInfo> =
     if (isDestroyed(key.state)) throw new ClavigerError('KEY_STATE', `key ${key.id} is destroyed already`);
     if (key.deletionAt !== null) throw new ClavigerError('KEY_STATE', `key ${key.id} is pending deletion already`);
     const { min, max } = DELETION_WINDOW_DAYS;
-    if (pendingWindowDays < min || pendingWindowDays > max) {
+    if (!Number.isInteger(pendingWindowDays) || pendingWindowDays < min || pendingWindowDays > max) {
       throw new ClavigerError('INVALID_ARGUMENT', `\`pendingWindowDays\` must be from ${min} to ${max}`);
     }
     return changedKey(scope, found, { ...key, deletionAt: scope.services.clock.now() + pendingWindowDays * DAY_MS });

@@ -127,7 +127,6 @@ export class Scope {
     }
     requireUsable(key, kind, () => this.mayUseCompromised(key));
     this.services.limiter.spend(this.principal.id, 'crypto', items);
-    this.requireNoDryRun();
   }
 
   /** Resolve → authorise → limits, for a change of a key. */
@@ -157,7 +156,6 @@ export class Scope {
 
   spendChange(): void {
     if (this.call.gateway !== 'job') this.services.limiter.spend(this.principal.id, 'change', 1);
-    this.requireNoDryRun();
   }
 
   /**
@@ -198,11 +196,6 @@ export class Scope {
       );
     }
     this.authorized = true;
-  }
-
-  requireNoDryRun(): void {
-    if (this.call.dryRun)
-      throw new ClavigerError('DRY_RUN', 'the request would have succeeded, but dry run was asked for');
   }
 
   /** The version that protects. */

@@ -31,7 +31,7 @@ export const setKeyRotation: Operation<SetKeyRotationInput, KeyInfo> = {
     requireUsable(key, 'protect');
     if (periodDays === null) return changedKey(scope, found, { ...key, rotation: null });
     const { min, max } = ROTATION_DAYS;
-    if (periodDays < min || periodDays > max) {
+    if (!Number.isInteger(periodDays) || periodDays < min || periodDays > max) {
       throw new ClavigerError('INVALID_ARGUMENT', `\`periodDays\` must be from ${min} to ${max}`);
     }
     const nextAt = scope.services.clock.now() + periodDays * DAY_MS;

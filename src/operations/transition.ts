@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { ClavigerError } from '../errors.ts';
 import type { Key, KeyVersion, KeyWithVersions } from '../model/key.ts';
 import type { OperationName } from '../model/operation.ts';
 import { nextState, TRANSITIONS, type TransitionName } from '../model/state.ts';
@@ -21,9 +22,22 @@ export function transitionOperation(name: OperationName, transition: TransitionN
     name,
     async run(scope, input) {
       const found = await scope.manageKey(input.key);
+      requireNotGoing(found.key, transition);
       return changed(scope, transitioned(found, transition));
     },
   };
+}
+
+/**
+ * A key that is going cannot be switched on or off: cancelling its deletion is what gives it back.
+ *
+ * @throws KEY_STATE
+ */
+function requireNotGoing({ id, deletionAt }: Key, transition: TransitionName): void {
+  if (deletionAt === null || (transition !== 'enable' && transition !== 'disable')) return;
+  throw new ClavigerError('KEY_STATE', `cannot ${transition} key ${id}: it is pending deletion; cancel that first`, {
+    resource: id,
+  });
 }
 
 /**

@@ -30,7 +30,8 @@ const CALLS: readonly (readonly [claim: string, (api: ClavigerApi) => Promise<un
       const { id } = await api.createKey({ spec: 'AES-256-GCM', description: 'd', tags: { a: 'b' } });
       const { ciphertext, ...made } = await api.encrypt({ key: id, plaintext: bytes('hello'), context: { c: 'd' } });
       const opened = await api.decrypt({ ciphertext, key: id, context: { c: 'd' } });
-      return [ciphertext.length, made.algorithm, made.keyVersion, [...opened.plaintext]];
+      const unnamed = await api.decrypt({ ciphertext, context: { c: 'd' } });
+      return [ciphertext.length, made.algorithm, made.keyVersion, [...opened.plaintext], [...unnamed.plaintext]];
     },
   ],
   [
@@ -110,6 +111,7 @@ const REFUSALS: readonly (readonly [code: string, (api: ClavigerApi) => Promise<
   ['INVALID_ARGUMENT', (api) => api.createKey({ spec: 'P-256', usage: 'mac' })],
   ['INVALID_ARGUMENT', (api) => api.listKeys({ limit: 0 })],
   ['INVALID_ARGUMENT', (api) => api.listKeys({ cursor: 'nonsense' })],
+  ['INVALID_CIPHERTEXT', (api) => api.decrypt({ ciphertext: new Uint8Array(100) })],
   ['NOT_FOUND', (api) => api.deleteAlias({ name: 'nobody' })],
   [
     'KEY_USAGE',

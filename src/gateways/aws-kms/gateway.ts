@@ -43,9 +43,12 @@ export async function refuseAwsKms(
   error: ClavigerError,
 ): Promise<void> {
   reply.hijack();
-  const call = callOf(services, request, 'aws', { kind: 'none' });
-  await refuse(services, null, call, error).catch(() => undefined);
-  sendError(reply, call, error);
+  const call = callOf(services, request, 'aws', { kind: 'unread', error });
+  try {
+    await refuse(services, null, call, error);
+  } catch (thrown) {
+    sendError(reply, call, toClavigerError(thrown));
+  }
 }
 
 function proofOf(request: FastifyRequest): Proof {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { hash } from 'node:crypto';
 import { z } from 'zod';
 import { createAlias, deleteAlias, listAliases, updateAlias } from '../../operations/aliases.ts';
 import { cancelKeyDeletion } from '../../operations/cancel-key-deletion.ts';
@@ -31,7 +32,10 @@ import { tagKey, untagKey } from '../../operations/tag-key.ts';
 import { updateKey } from '../../operations/update-key.ts';
 import { verify } from '../../operations/verify.ts';
 import { ClavigerError, errorOf } from '../../errors.ts';
-import { SPECS } from '../../model/spec.ts';
+import type { SigningAlgorithmName } from '../../model/algorithm.ts';
+import { SPECS, type Spec, type Usage } from '../../model/spec.ts';
+import type { KeyInfo, KeyVersionInfo } from '../../operations/key-info.ts';
+import { pageOfWhole, truncated, withMarkerOf } from './pages.ts';
 import {
   blob,
   encryptionAlgorithm,
@@ -39,6 +43,7 @@ import {
   epochSeconds,
   grantTokens,
   importAlgorithm,
+  includeKeyMaterial,
   keyId,
   keyPairSpec,
   keySpec,
@@ -46,6 +51,7 @@ import {
   macAlgorithm,
   numberOfBytes,
   page,
+  pendingWindowDays,
   publicKey,
   signingAlgorithm,
   smallBlob,
@@ -93,7 +99,8 @@ const signFields = {
   SigningAlgorithm: signingAlgorithm,
 };
 const macFields = { ...use, Message: smallBlob, MacAlgorithm: macAlgorithm };
-const tagList = z.array(z.object({ TagKey: z.string(), TagValue: z.string() })).max(50);
+/** How many there may be is a limit of the key's, which has an exception of its own. */
+const tagList = z.array(z.object({ TagKey: z.string(), TagValue: z.string() }));
 
 export const AWS_OPERATIONS: ReadonlyMap<string, AwsOperation> = new Map(
   Object.entries({
@@ -103,16 +110,15 @@ export const AWS_OPERATIONS: ReadonlyMap<string, AwsOperation> = new Map(
         CustomerMasterKeySpec: keySpec.optional(),
         KeyUsage: keyUsage.optional(),
         Description: z.string().max(8192).optional(),
-        Origin: z.enum(['AWS_KMS', 'EXTERNAL']).optional(),
+        Origin: z.enum(['AWS_KMS', 'EXTERNAL', 'AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE']).optional(),
         Policy: z.string().min(1).max(131_072).optional(),
         Tags: tagList.optional(),
       }),
       createKey,
       (fields) => ({
-        spec: fields.KeySpec ?? fields.CustomerMasterKeySpec ?? 'AES-256-GCM',
-        usage: fields.KeyUsage ?? 'encrypt-decrypt',
+        ...specAndUsage(fields),
         description: fields.Description,
-        origin: fields.Origin === 'EXTERNAL' ? ('external' as const) : ('claviger' as const),
+        origin: originOf(fields.Origin ?? 'AWS_KMS'),
         tags: tagsOf(fields.Tags ?? []),
         policyDocument: fields.Policy,
       }),
@@ -132,7 +138,7 @@ export const AWS_OPERATIONS: ReadonlyMap<string, AwsOperation> = new Map(
     EnableKey: row(onKey, enableKey, keyOf, empty),
     DisableKey: row(onKey, disableKey, keyOf, empty),
     ScheduleKeyDeletion: row(
-      z.object({ KeyId: keyId, PendingWindowInDays: z.int().min(1).max(365).optional() }),
+      z.object({ KeyId: keyId, PendingWindowInDays: pendingWindowDays.optional() }),
       scheduleKeyDeletion,
       ({ KeyId, PendingWindowInDays }) => ({ key: KeyId, pendingWindowDays: PendingWindowInDays }),
       ({ arn, deletionAt }, { PendingWindowInDays }) => ({
@@ -182,7 +188,7 @@ export const AWS_OPERATIONS: ReadonlyMap<string, AwsOperation> = new Map(
         algorithm: fields.EncryptionAlgorithm ?? 'SYMMETRIC_DEFAULT',
       }),
       ({ arn, plaintext, algorithm }) => ({ KeyId: arn, Plaintext: plaintext, EncryptionAlgorithm: algorithm }),
-      ['Recipient'],
+      ['Recipient', 'DryRunModifiers'],
     ),
     ReEncrypt: row(
       z.object({
@@ -213,6 +219,7 @@ export const AWS_OPERATIONS: ReadonlyMap<string, AwsOperation> = new Map(
         SourceEncryptionAlgorithm: source.algorithm,
         DestinationEncryptionAlgorithm: algorithm,
       }),
+      ['DryRunModifiers'],
     ),
     GenerateDataKey: row(
       dataKeyFields,
@@ -357,29 +364,17 @@ export const AWS_OPERATIONS: ReadonlyMap<string, AwsOperation> = new Map(
       empty,
     ),
     DisableKeyRotation: row(onKey, setKeyRotation, ({ KeyId }) => ({ key: KeyId, periodDays: null }), empty),
-    GetKeyRotationStatus: row(onKey, getKeyRotation, keyOf, ({ arn, rotation }) => ({
-      KeyId: arn,
-      KeyRotationEnabled: rotation !== null,
-      ...(rotation === null
-        ? {}
-        : { RotationPeriodInDays: rotation.periodDays, NextRotationDate: epoch(rotation.nextAt) }),
-    })),
+    GetKeyRotationStatus: row(onKey, getKeyRotation, keyOf, rotationStatus),
     RotateKeyOnDemand: row(onKey, rotateSymmetricKey, keyOf, ({ id }) => ({ KeyId: id })),
     ListKeyRotations: row(
-      z.object({ KeyId: keyId, ...page(1000) }),
+      z.object({ KeyId: keyId, ...page(1000), IncludeKeyMaterial: includeKeyMaterial.optional() }),
       listKeyRotations,
-      keyOf,
-      ({ id, versions }) => ({
-        Rotations: versions
-          .filter(({ cause }) => cause.startsWith('rotated'))
-          .map(({ cause, createdAt }) => ({
-            KeyId: id,
-            RotationDate: epoch(createdAt),
-            RotationType: cause === 'rotated-by-schedule' ? 'AUTOMATIC' : 'ON_DEMAND',
-          })),
-        Truncated: false,
-      }),
-      ['IncludeKeyMaterial'],
+      (fields) => keyOf(requireRotationsOnly(withMarkerOf('rotations', fields))),
+      ({ id, versions }, fields) => {
+        const rotations = versions.filter(({ cause }) => cause.startsWith('rotated'));
+        const { items, more } = pageOfWhole('rotations', rotations, fields, rotationName);
+        return { Rotations: items.map((version) => rotationEntry(id, version)), ...more };
+      },
     ),
 
     TagResource: row(
@@ -389,15 +384,21 @@ export const AWS_OPERATIONS: ReadonlyMap<string, AwsOperation> = new Map(
       empty,
     ),
     UntagResource: row(
-      z.object({ KeyId: keyId, TagKeys: z.array(z.string()).max(50) }),
+      z.object({ KeyId: keyId, TagKeys: z.array(z.string()) }),
       untagKey,
       ({ KeyId, TagKeys }) => ({ key: KeyId, tagKeys: TagKeys }),
       empty,
     ),
-    ListResourceTags: row(z.object({ KeyId: keyId, ...page(50) }), listKeyTags, keyOf, ({ tags }) => ({
-      Tags: Object.entries(tags).map(([TagKey, TagValue]) => ({ TagKey, TagValue })),
-      Truncated: false,
-    })),
+    ListResourceTags: row(
+      z.object({ KeyId: keyId, ...page(50) }),
+      listKeyTags,
+      (fields) => keyOf(withMarkerOf('tags', fields)),
+      ({ tags }, fields) => {
+        const sorted = Object.entries(tags).toSorted(([a], [b]) => (a < b ? -1 : 1));
+        const { items, more } = pageOfWhole('tags', sorted, fields, ([name]) => name);
+        return { Tags: items.map(([TagKey, TagValue]) => ({ TagKey, TagValue })), ...more };
+      },
+    ),
 
     GetKeyPolicy: row(
       z.object({ KeyId: keyId, PolicyName: z.string().optional() }),
@@ -442,7 +443,8 @@ export const AWS_OPERATIONS: ReadonlyMap<string, AwsOperation> = new Map(
         EncryptedKeyMaterial: wrappedMaterial,
         ValidTo: epochSeconds.optional(),
         ExpirationModel: z.enum(['KEY_MATERIAL_EXPIRES', 'KEY_MATERIAL_DOES_NOT_EXPIRE']).optional(),
-        ImportType: z.literal('EXISTING_KEY_MATERIAL').optional(),
+        // Without effect: a key that has had material takes only the same again, whatever it is called.
+        ImportType: z.enum(['NEW_KEY_MATERIAL', 'EXISTING_KEY_MATERIAL']).optional(),
       }),
       importKeyMaterial,
       (fields) => ({
@@ -480,9 +482,60 @@ export const UNSUPPORTED_OPERATIONS: ReadonlySet<string> = new Set([
 
 const WRAPPING_BITS = { RSA_2048: 2048, RSA_3072: 3072, RSA_4096: 4096 } as const;
 const DATA_KEY_BYTES = { AES_256: 32, AES_128: 16 } as const;
+const SHA512_BYTES = 64;
 
-function truncated(nextCursor: string | null): object {
-  return nextCursor === null ? { Truncated: false } : { Truncated: true, NextMarker: nextCursor };
+interface CreateKeyFields {
+  readonly KeySpec?: Spec | undefined;
+  readonly CustomerMasterKeySpec?: Spec | undefined;
+  readonly KeyUsage?: Usage | undefined;
+}
+
+/** AWS has a default for symmetric keys only: an RSA key that encrypts and was to sign would be found out late. */
+function specAndUsage(fields: CreateKeyFields): { readonly spec: Spec; readonly usage: Usage } {
+  const { KeySpec, CustomerMasterKeySpec, KeyUsage } = fields;
+  if (KeySpec !== undefined && CustomerMasterKeySpec !== undefined) {
+    throw new ClavigerError('INVALID_ARGUMENT', 'give `KeySpec` alone: `CustomerMasterKeySpec` is its old name');
+  }
+  const spec = KeySpec ?? CustomerMasterKeySpec ?? 'AES-256-GCM';
+  if (KeyUsage === undefined && spec !== 'AES-256-GCM') {
+    throw new ClavigerError('INVALID_ARGUMENT', '`KeyUsage` is needed for every key but symmetric encryption keys');
+  }
+  return { spec, usage: KeyUsage ?? 'encrypt-decrypt' };
+}
+
+function originOf(origin: string): 'claviger' | 'external' {
+  if (origin === 'AWS_KMS') return 'claviger';
+  if (origin === 'EXTERNAL') return 'external';
+  throw new ClavigerError('UNSUPPORTED', `\`Origin\` ${origin} is not supported here: there are no custom key stores`);
+}
+
+/** As AWS has it, a key that is pending deletion does not rotate, and comes back to its schedule if it is kept. */
+function rotationStatus({ arn, rotation, deletionAt }: KeyInfo): object {
+  if (rotation === null || deletionAt !== null) return { KeyId: arn, KeyRotationEnabled: false };
+  return {
+    KeyId: arn,
+    KeyRotationEnabled: true,
+    RotationPeriodInDays: rotation.periodDays,
+    NextRotationDate: epoch(rotation.nextAt),
+  };
+}
+
+function requireRotationsOnly<F extends { readonly IncludeKeyMaterial?: string | undefined }>(fields: F): F {
+  if (fields.IncludeKeyMaterial !== 'ALL_KEY_MATERIAL') return fields;
+  throw new ClavigerError('UNSUPPORTED', '`IncludeKeyMaterial` ALL_KEY_MATERIAL is not supported here');
+}
+
+/** Versions in order, as text: there are fewer than 10,000. */
+function rotationName({ version }: KeyVersionInfo): string {
+  return String(version).padStart(4, '0');
+}
+
+function rotationEntry(keyId: string, { cause, createdAt }: KeyVersionInfo): object {
+  return {
+    KeyId: keyId,
+    RotationDate: epoch(createdAt),
+    RotationType: cause === 'rotated-by-schedule' ? 'AUTOMATIC' : 'ON_DEMAND',
+  };
 }
 
 function tagsOf(list: readonly { TagKey: string; TagValue: string }[]): Record<string, string> {
@@ -533,7 +586,7 @@ type PairOutput = typeof generateDataKeyPair extends Operation<never, infer O> ?
 interface SignFields {
   readonly Message: Uint8Array;
   readonly MessageType?: 'RAW' | 'DIGEST' | 'EXTERNAL_MU' | undefined;
-  readonly SigningAlgorithm: string;
+  readonly SigningAlgorithm: SigningAlgorithmName;
 }
 
 /** AWS says what a message is by its type; the types are not interchangeable. */
@@ -541,12 +594,26 @@ function toSign({ Message, MessageType = 'RAW', SigningAlgorithm }: SignFields):
   message?: Uint8Array;
   digest?: Uint8Array;
 } {
-  const mlDsa = SigningAlgorithm === 'ML_DSA_SHAKE_256';
-  if (MessageType === 'RAW') return { message: Message };
-  if (mlDsa !== (MessageType === 'EXTERNAL_MU')) {
-    throw new ClavigerError('INVALID_ARGUMENT', `\`${SigningAlgorithm}\` takes no message of type \`${MessageType}\``);
+  const types = MESSAGE_TYPES.get(SigningAlgorithm) ?? ['RAW', 'DIGEST'];
+  if (!types.includes(MessageType)) {
+    const told = `\`${SigningAlgorithm}\` takes \`MessageType\` ${types.join(' or ')}, not ${MessageType}`;
+    throw new ClavigerError('INVALID_ARGUMENT', told);
   }
-  return { digest: Message };
+  if (MessageType === 'RAW') return { message: Message };
+  // AWS hashes once more what it is sent under Ed25519ph, and who verifies elsewhere does as it says.
+  return { digest: SigningAlgorithm === 'ED25519_PH_SHA_512' ? sha512Of(Message) : Message };
+}
+
+/** Algorithms that do not take both a message and its digest. */
+const MESSAGE_TYPES: ReadonlyMap<SigningAlgorithmName, readonly string[]> = new Map([
+  ['ED25519_SHA_512', ['RAW']],
+  ['ED25519_PH_SHA_512', ['DIGEST']],
+  ['ML_DSA_SHAKE_256', ['RAW', 'EXTERNAL_MU']],
+]);
+
+function sha512Of(digest: Uint8Array): Uint8Array {
+  if (digest.length === SHA512_BYTES) return hash('sha512', digest, 'buffer');
+  throw new ClavigerError('INVALID_ARGUMENT', `\`Message\` has ${digest.length} bytes, a SHA-512 has ${SHA512_BYTES}`);
 }
 
 function expiryOf(

@@ -30,6 +30,8 @@ export const grantTokens = z.array(z.string()).max(10).optional();
 export const encryptionContext = z.record(z.string(), z.string()).optional();
 export const marker = z.string().min(1).max(1024).optional();
 export const numberOfBytes = z.int().min(1).max(1024);
+export const pendingWindowDays = z.int().min(7).max(30);
+export const includeKeyMaterial = z.enum(['ROTATIONS_ONLY', 'ALL_KEY_MATERIAL']);
 
 export const encryptionAlgorithm = names<EncryptionAlgorithmName>(ENCRYPTION_ALGORITHMS);
 export const signingAlgorithm = names<SigningAlgorithmName>(SIGNING_ALGORITHMS);
@@ -43,7 +45,12 @@ export const keyPairSpec = known<Spec>('key pair spec', (name) => {
   return spec !== undefined && isAsymmetric(spec) ? spec : undefined;
 });
 
-export const epochSeconds = z.number().transform((seconds) => new Date(seconds * 1000).toISOString());
+/** To the end of the year 9999, beyond which ISO 8601 has no common form. */
+export const epochSeconds = z
+  .number()
+  .min(0)
+  .max(253_402_300_799)
+  .transform((seconds) => new Date(seconds * 1000).toISOString());
 
 /** AWS's page: `Limit` and `Marker`. */
 export function page(limitMax: number): {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { ClavigerError } from '../../errors.ts';
@@ -12,6 +12,8 @@ import { SQLITE_MIGRATIONS } from '../migrations/sqlite.ts';
 const DATABASE_FILE = 'claviger.db';
 const LOCK_FILE = 'lock.db';
 const OWNER_FILE = 'owner.json';
+/** How long a statement waits for a lock that somebody outside holds. */
+export const BUSY_TIMEOUT_MS = 5000;
 
 export function databasePath(folder: string): string {
   return join(folder, DATABASE_FILE);
@@ -31,7 +33,7 @@ export function openForWriting(path: string): DatabaseSync {
     PRAGMA foreign_keys = ON;
     PRAGMA secure_delete = ON;
     PRAGMA wal_autocheckpoint = 4000;
-    PRAGMA busy_timeout = 5000;
+    PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS};
   `);
   migrate(db, path);
   return db;
@@ -40,12 +42,14 @@ export function openForWriting(path: string): DatabaseSync {
 /** Opens the database for reading only; the writer has made it before. */
 export function openForReading(path: string): DatabaseSync {
   const db = open(path, true);
-  db.exec('PRAGMA query_only = ON; PRAGMA busy_timeout = 5000; PRAGMA mmap_size = 268435456;');
+  db.exec(`PRAGMA query_only = ON; PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}; PRAGMA mmap_size = 268435456;`);
   return db;
 }
 
 function open(path: string, readOnly: boolean): DatabaseSync {
   try {
+    // For the owner only: SQLite would let everybody read, and gives the files beside it the mode of this one.
+    if (!readOnly) closeSync(openSync(path, 'a', 0o600));
     const db = new DatabaseSync(path, { readOnly });
     db.prepare('SELECT count(*) FROM sqlite_schema').get();
     return db;

@@ -6,11 +6,13 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Change } from '../change.ts';
 import type { LogTail, RecordRow, StoreWriter } from '../contract.ts';
-import { openForWriting } from './open.ts';
+import { BUSY_TIMEOUT_MS, openForWriting } from './open.ts';
 import { credentialValues, keyValues, versionValues, type Values } from './rows.ts';
 
 /** How long the answer to an `Idempotency-Key` is kept. */
 const IDEMPOTENCY_KEPT_MS = 24 * 60 * 60 * 1000;
+/** Longer than any read of our own; while somebody reads the file from outside, each answer waits this much longer. */
+const SHRED_WAIT_MS = 10;
 
 const SQL = {
   tenant: 'INSERT INTO tenants (id, name, account_id, created_at, sealed_key) VALUES (?, ?, ?, ?, ?)',
@@ -49,7 +51,8 @@ const SQL = {
 export class SqliteWriter implements StoreWriter {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<keyof typeof SQL, StatementSync>();
-  #shred = false;
+  /** Dropped material must not outlive its deletion in the WAL; at first, because a crash may have left some there. */
+  #shred = true;
 
   constructor(path: string) {
     this.#db = openForWriting(path);
@@ -78,7 +81,8 @@ export class SqliteWriter implements StoreWriter {
       for (const change of changes) this.#applyOne(change);
       this.#db.exec('RELEASE job');
     } catch (error) {
-      this.#db.exec('ROLLBACK TO job; RELEASE job');
+      // A full disk takes the whole transaction with it, and the savepoint too.
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK TO job; RELEASE job');
       throw error;
     }
   }
@@ -102,10 +106,7 @@ export class SqliteWriter implements StoreWriter {
 
   commit(): void {
     this.#db.exec('COMMIT');
-    if (!this.#shred) return;
-    // Dropped material must not outlive its deletion in the WAL. A reader in the way delays it to the next time.
-    this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
-    this.#shred = false;
+    if (this.#shred) this.#shred = !this.#walEmptied();
   }
 
   rollback(): void {
@@ -114,6 +115,19 @@ export class SqliteWriter implements StoreWriter {
 
   close(): void {
     this.#db.close();
+  }
+
+  /** A reader in the way, or a full disk, delays it to the next commit: the one before this has succeeded. */
+  #walEmptied(): boolean {
+    try {
+      this.#db.exec(`PRAGMA busy_timeout = ${SHRED_WAIT_MS}`);
+      const { busy } = this.#db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { busy: number };
+      return busy === 0;
+    } catch {
+      return false;
+    } finally {
+      this.#db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    }
   }
 
   #applyOne(change: Change): void {

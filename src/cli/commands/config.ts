@@ -1,0 +1,72 @@
+/**
+ * `claviger config check`: reads a configuration as a server would, and tells its mistakes or what it comes to.
+ *
+ * @module
+ */
+import { existsSync } from 'node:fs';
+import type { Config } from '../../server/config.ts';
+import { CliCommand } from '../command.ts';
+import type { Session } from '../session.ts';
+import { isLoopback } from '../connection.ts';
+import { record } from '../table.ts';
+import { CONFIG_HELP } from './start-server.ts';
+
+export function configCommand(): CliCommand {
+  return new CliCommand('config')
+    .description('Look at a configuration')
+    .examples('claviger config check --config claviger.yaml')
+    .group(checkCommand());
+}
+
+function checkCommand(): CliCommand {
+  return new CliCommand('check')
+    .description('Check a configuration, and say what it comes to')
+    .option('--config <file>', CONFIG_HELP)
+    .examples('claviger config check --config claviger.yaml')
+    .run<{ readonly config?: string }>(check);
+}
+
+async function check(session: Session, { config: named }: { readonly config?: string }): Promise<void> {
+  const { configFile, serverConfig } = await import('./server-config.ts');
+  const file = configFile(session.terminal, named) ?? null;
+  const config = serverConfig(session.terminal, named);
+  const shown = withoutSecrets(config);
+  session.answer({ file, config: shown }, () => `${words(config)}\n\nOK: ${file ?? 'the defaults'}`);
+}
+
+/** The passphrase has come from its reference by now. */
+function withoutSecrets(config: Config): object {
+  const { seal } = config;
+  return seal?.kind === 'passphrase' ? { ...config, seal: { ...seal, passphrase: '(set)' } } : config;
+}
+
+function words({ region, listen, tls, store, seal, tenants, audit, limits, policies }: Config): string {
+  return record([
+    ['listen', `${listen.address}:${listen.port}`],
+    [
+      'tls',
+      tls === undefined
+        ? tlsOffWords(listen.address)
+        : `${tls.minVersion} or newer, ${fileWords(tls.certificate)}, ${fileWords(tls.key)}`,
+    ],
+    ['store', `${store.kind} in ${store.folder}`],
+    ['seal', seal === undefined ? 'none: only `claviger dev` starts' : `${seal.kind}, ${seal.path}`],
+    ['region', region],
+    [
+      'tenants',
+      tenants.map(({ name, accountId }) => (accountId === undefined ? name : `${name} (${accountId})`)).join(', '),
+    ],
+    ['limits', `${limits.cryptoPerSecond} uses and ${limits.changesPerSecond} changes a second for each principal`],
+    ['audit', `${audit.refusalsPerSecond} single records a second for refused strangers`],
+    ['policies', policies === undefined ? 'the built-in ones' : fileWords(policies)],
+  ]);
+}
+
+function tlsOffWords(address: string): string {
+  if (isLoopback(address)) return 'off';
+  return `off: a server refuses ${address} without --insecure-http`;
+}
+
+function fileWords(path: string): string {
+  return existsSync(path) ? path : `${path} (does not exist)`;
+}

@@ -1,0 +1,62 @@
+/**
+ * `claviger dev`: a server for development, which says what to type next.
+ *
+ * @module
+ */
+import { plainLog } from '../../server/log.ts';
+import { CliCommand } from '../command.ts';
+import type { Session } from '../session.ts';
+import { record } from '../table.ts';
+import { nextCommands } from './next-commands.ts';
+import { CONFIG_HELP, startServer } from './start-server.ts';
+import { untilStopped } from './until-stopped.ts';
+
+interface DevOptions {
+  readonly config?: string;
+  readonly insecureHttp?: boolean;
+}
+
+export function devCommand(): CliCommand {
+  return new CliCommand('dev')
+    .description('Run a server for development, and see what to type next')
+    .option('--config <file>', CONFIG_HELP)
+    .option('--insecure-http', 'listen on a network without TLS')
+    .examples('claviger dev', 'CLAVIGER_PORT=9000 CLAVIGER_DATA_DIR=/tmp/keys claviger dev')
+    .run<DevOptions>(dev);
+}
+
+async function dev({ terminal, json }: Session, { config: file, insecureHttp = false }: DevOptions): Promise<number> {
+  const { config, server } = await startServer(terminal, file, ({ runDev }, config) =>
+    runDev({ config, log: plainLog, insecureHttp }),
+  );
+  const { url, credentialsFile, unsealedBy, first } = server;
+  if (json) {
+    terminal.print(JSON.stringify({ endpoint: url, folder: config.store.folder, credentialsFile, unsealedBy }));
+  } else {
+    const commands = await nextCommands(terminal, credentialsFile);
+    terminal.print(
+      [
+        `${terminal.styled('bold', 'Claviger')} answers at ${terminal.styled('cyan', url)}`,
+        '',
+        terminal.styled(
+          'yellow',
+          'FOR DEVELOPMENT ONLY: one token may do everything. `claviger serve` is for production.',
+        ),
+        '',
+        record([
+          ['store', config.store.folder],
+          ['root key', unsealedBy.replace(/^root key /, '')],
+          ['credentials', `${credentialsFile}${first === null ? '' : ', new'}`],
+          ['API', `${url}/docs`],
+        ]),
+        '',
+        'Type next, in another terminal in this folder:',
+        '',
+        ...commands.map((command) => `  ${command}`),
+        '',
+        'Ctrl-C stops the server.',
+      ].join('\n'),
+    );
+  }
+  return untilStopped(server, () => terminal.say('stopping; once more ends it at once'));
+}

@@ -1,0 +1,53 @@
+/**
+ * A key in words, for people.
+ *
+ * @module
+ */
+import type { KeyInfo } from '../../../operations/key-info.ts';
+import { plain, record, shortTime, table } from '../../table.ts';
+
+/** State, and what lies over it. */
+export function stateWords({ state, deletionAt, materialPresent }: KeyInfo): string {
+  if (deletionAt !== null) return `${state}, deleted on ${deletionAt.slice(0, 10)}`;
+  return materialPresent || state.startsWith('Destroyed') ? state : `${state}, without material`;
+}
+
+/** A key in a few lines. */
+export function keyWords(key: KeyInfo): string {
+  const { rotation } = key;
+  return record([
+    ['key', key.id],
+    ['arn', key.arn],
+    ['aliases', key.aliases.map(plain).join(', ')],
+    ['spec', key.spec],
+    ['usage', key.usage],
+    ['state', stateWords(key)],
+    ['description', plain(key.description)],
+    [
+      'tags',
+      Object.entries(key.tags)
+        .map(([name, value]) => plain(`${name}=${value}`))
+        .join(' '),
+    ],
+    ['algorithms', key.algorithms.join(', ')],
+    ['origin', key.origin],
+    ['created', `${shortTime(key.createdAt)} UTC`],
+    ['rotation', rotation && `every ${rotation.periodDays} days, next on ${rotation.nextAt.slice(0, 10)}`],
+    ['policy', key.hasPolicy ? 'has one of its own; `claviger policy get` shows it' : null],
+    ['published', key.published ? 'in the JWKS of the tenant' : null],
+    ['version', key.primaryVersion === 0 ? null : String(key.primaryVersion)],
+  ]);
+}
+
+/** A key with all of its versions. */
+export function wholeKeyWords(key: KeyInfo): string {
+  if (key.versions.length === 0) return keyWords(key);
+  const rows = key.versions.map(({ version, state, cause, createdAt, expiresAt }) => [
+    `${version}${version === key.primaryVersion ? '*' : ''}`,
+    state,
+    cause,
+    shortTime(createdAt),
+    shortTime(expiresAt),
+  ]);
+  return `${keyWords(key)}\n\n${table(['VERSION', 'STATE', 'CAUSE', 'CREATED', 'EXPIRES'], rows)}`;
+}

@@ -1,0 +1,244 @@
+/**
+ * The words against the code: generated pages, examples in spec/, and links from page to page.
+ */
+import assert from 'node:assert/strict';
+import { glob, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import { suite, test } from 'node:test';
+import { LogWriter } from '../../../src/audit/group.ts';
+import { type RecordDraft, sealRecord } from '../../../src/audit/record.ts';
+import { systemRandom } from '../../../src/crypto/random.ts';
+import { XaesKey } from '../../../src/crypto/xaes.ts';
+import { blobAad, encodeHeader, parseBlob } from '../../../src/envelope/ciphertext.ts';
+import { NO_FACTS } from '../../../src/operations/scope.ts';
+import { SqliteWriter } from '../../../src/store/sqlite/writer.ts';
+import { auditRecord } from '../../../src/wire/schemas.ts';
+import { pageOf } from '../../../tools/docs/configuration.ts';
+import { PAGES, stalePages, writePage } from '../../../tools/docs/pages.ts';
+import { requirePeer } from '../../../tools/peers/require.ts';
+import { ROOT, mustRun, run } from '../../../tools/run.ts';
+
+const page = (path: string): Promise<string> => readFile(join(ROOT, path), 'utf8');
+
+/** The first block of code of a language. */
+function block(text: string, language: string): string {
+  const found = new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'ms').exec(text);
+  assert.ok(found, `no block of ${language}`);
+  return found[1]!;
+}
+
+suite('generated pages', () => {
+  test('say what the code says', async () => {
+    assert.deepEqual(
+      (await stalePages(ROOT)).map(({ path }) => path),
+      [],
+      'run `npm run docs`',
+    );
+  });
+
+  test('are told to be stale where they are missing or changed, until they are written again', async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'claviger-docs-'));
+    t.after(() => rm(folder, { recursive: true, force: true }));
+    const [first, ...others] = PAGES;
+    for (const { path } of PAGES) await mkdir(dirname(join(folder, path)), { recursive: true });
+    assert.equal((await stalePages(folder)).length, PAGES.length);
+    for (const each of PAGES) await writePage(folder, each);
+    assert.deepEqual(await stalePages(folder), []);
+    await writeFile(join(folder, first!.path), 'changed');
+    assert.deepEqual(await stalePages(folder), [first]);
+    assert.ok(others.length > 0);
+  });
+
+  test('keep no keyword of the schema silent', () => {
+    const strange = { properties: { port: { type: 'integer', multipleOf: 2 } } } as unknown as Parameters<
+      typeof pageOf
+    >[0];
+    assert.throws(() => pageOf(strange), /`\.port` has the keyword `multipleOf`/);
+  });
+
+  test('name every field of a record in docs/reference/audit-record.md', async () => {
+    const text = await page('docs/reference/audit-record.md');
+    const missing = Object.keys(auditRecord.shape).filter((field) => !text.includes(`| \`${field}\` |`));
+    assert.deepEqual(missing, []);
+  });
+});
+
+suite('spec/ciphertext.md', () => {
+  const KEY = Buffer.from(Array.from({ length: 32 }, (_, at) => at));
+  const CONTEXT = { shop: '1', cart: '42' };
+
+  /** The blob of the example. */
+  async function example(): Promise<Buffer> {
+    const [first] = block(await page('spec/ciphertext.md'), '').split('```');
+    return Buffer.from(first!.replaceAll(/\s/g, ''), 'hex');
+  }
+
+  test('its example is what our code makes of the same inputs', async () => {
+    const header = encodeHeader({
+      tenantId: '019a0000-0000-7000-8000-000000000001',
+      keyId: '019a0000-0000-7000-8000-0000000000aa',
+      keyVersion: 1,
+    });
+    const nonce = Buffer.from(Array.from({ length: 24 }, (_, at) => 0x40 + at));
+    const sealed = new XaesKey(KEY).seal(Buffer.from('hello'), blobAad(header, CONTEXT), { bytes: () => nonce });
+    assert.deepEqual(await example(), Buffer.concat([header, sealed]));
+  });
+
+  test('its example opens, with its own context only', async () => {
+    const { header, sealed } = parseBlob(await example());
+    const key = new XaesKey(KEY);
+    assert.equal(key.open(sealed, blobAad(header, CONTEXT)).toString(), 'hello');
+    assert.throws(() => key.open(sealed, blobAad(header, { ...CONTEXT, shop: '2' })), { code: 'INVALID_CIPHERTEXT' });
+  });
+
+  test('its program in Python, which knows nothing of ours, opens the example', async (t) => {
+    const python = await requirePeer(t, 'python');
+    if (python === null) return;
+    const program = block(await page('spec/ciphertext.md'), 'python');
+    const { stdout } = await mustRun(python.python, ['-'], { input: program });
+    assert.equal(stdout, 'hello\n');
+  });
+});
+
+suite('spec/audit-log.md', () => {
+  const AT_MS = Date.UTC(2026, 0, 31, 12, 0, 0, 250);
+  const PLACE = {
+    logId: '8c3f1e0a-5b7d-4a2f-9d6c-1f2e3d4c5b6a',
+    index: 7,
+    timeMs: AT_MS,
+    latencyUs: 613,
+    outcome: 'OK',
+  };
+  const DRAFT: RecordDraft = {
+    ...NO_FACTS,
+    phase: 'single',
+    tenantId: '019a0000-0000-7000-8000-000000000001',
+    principal: '019a0000-0000-7000-8000-0000000000c1',
+    source: '127.0.0.1',
+    operation: 'Encrypt',
+    keyId: '019a0000-0000-7000-8000-0000000000aa',
+    keyVersion: 1,
+    provider: 'software',
+    algorithm: 'SYMMETRIC_DEFAULT',
+    context: { shop: '1', cart: '42' },
+    policies: ['crypto-user/use'],
+    requestId: '019a0000-0000-7000-8000-0000000000f1',
+    atMs: AT_MS,
+    startedMs: 0,
+    aggregate: null,
+  };
+  const ITEM = { keyVersion: 2, algorithm: 'ECDSA_SHA_256', outcome: 'OK' };
+  const ITEMS = [
+    { ...ITEM, digest: 'LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=' },
+    { ...ITEM, keyVersion: null, digest: null, outcome: 'INVALID_ARGUMENT' },
+    { ...ITEM, digest: 'bjQLnP+zepic29VfZJkHIQKHlVUzk6vq/pDBUJkh6VY=' },
+  ];
+
+  /** Salts that count up from nothing, so that a record can be made again. */
+  function counting(): { bytes: (length: number) => Buffer } {
+    let next = 0;
+    return { bytes: (length) => Buffer.from(Array.from({ length }, () => next++ & 0xff)) };
+  }
+
+  const squeezed = (text: string): string => text.replaceAll('\n', '');
+
+  test('its example is what our code makes of the same inputs', async () => {
+    const text = await page('spec/audit-log.md');
+    const { entry, leaf, openings } = sealRecord(DRAFT, PLACE, counting());
+    assert.equal(squeezed(block(text, 'json')), entry.toString());
+    assert.ok(text.includes(`\n${leaf.toString('base64')}\n`));
+    assert.ok(squeezed(text).includes(squeezed(openings)));
+  });
+
+  test('the batch of its example has the root that stands there', async () => {
+    const text = await page('spec/audit-log.md');
+    const batch = sealRecord({ ...DRAFT, operation: 'SignBatch', items: ITEMS }, PLACE, counting());
+    const { items } = JSON.parse(batch.entry.toString()) as { items: { root: string } };
+    assert.ok(text.includes(`\`${items.root}\``));
+    assert.ok(text.replaceAll(/\n ?/g, '').includes(batch.items!));
+  });
+
+  test('its table names the fields in the order in which they stand in a record', async () => {
+    const full: RecordDraft = {
+      ...DRAFT,
+      backing: 'ref',
+      failovers: ['a'],
+      missingHomes: ['b'],
+      digest: 'AAAA',
+      destinationContext: { a: '1' },
+      resource: 'alias/x',
+      items: ITEMS,
+    };
+    const single = Object.keys(JSON.parse(sealRecord(full, PLACE, counting()).entry.toString()) as object);
+    const table = (await page('spec/audit-log.md')).split('## Fields')[1]!.split('## Commitments')[0]!;
+    const named = [...table.matchAll(/^\| `(\w+)`/gm)].map(([, field]) => field);
+    assert.deepEqual(named, [...single, 'aggregate']);
+  });
+
+  test('its program in Python accepts a log of ours, and finds a record that was changed', async (t) => {
+    const python = await requirePeer(t, 'python');
+    if (python === null) return;
+    const folder = await mkdtemp(join(tmpdir(), 'claviger-docs-'));
+    t.after(() => rm(folder, { recursive: true, force: true }));
+    const file = join(folder, 'claviger.db');
+    const store = new SqliteWriter(file);
+    store.settle('log-id', PLACE.logId);
+    const log = new LogWriter(store, systemRandom);
+    log.begin();
+    for (const [id, items] of [null, ITEMS, null, ITEMS.slice(0, 1), null].entries()) {
+      const job = { id, decidedAt: 0, read: [], draft: { ...DRAFT, items }, outcome: 'OK', signs: [] } as const;
+      log.take(job, [], () => []);
+    }
+    log.commit();
+    const program = block(await page('spec/audit-log.md'), 'python');
+    const verified = await mustRun(python.python, ['-', file], { input: program });
+    assert.match(verified.stdout, /^5 records, tree head [\w+/]{43}=\n$/);
+    const prefix = await mustRun(python.python, ['-', file, '4'], { input: program });
+    assert.match(prefix.stdout, /^4 records, tree head /);
+    log.close();
+
+    const change = `import sqlite3; db = sqlite3.connect(${JSON.stringify(file)}); \
+db.execute("UPDATE records SET entry = CAST(replace(CAST(entry AS TEXT), 'Encrypt', 'Decrypt') AS BLOB) WHERE idx = 2"); db.commit()`;
+    await mustRun(python.python, ['-c', change]);
+    const { ok, output } = await run(python.python, ['-', file], { input: program });
+    assert.equal(ok, false);
+    assert.match(output, /record 2: the leaf hash is another/);
+  });
+});
+
+suite('pages', () => {
+  test('link only to what is there', async () => {
+    const broken: string[] = [];
+    for await (const file of glob('{*.md,docs/**/*.md,spec/**/*.md}', { cwd: ROOT })) {
+      const text = await page(file);
+      for (const [, target] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+        if (/^[a-z]+:/.test(target!)) continue;
+        const [path, anchor] = target!.split('#') as [string, string | undefined];
+        const to = path === '' ? file : relative(ROOT, join(ROOT, dirname(file), path));
+        const found = await page(to).catch((error: NodeJS.ErrnoException) => (error.code === 'EISDIR' ? '' : null));
+        if (found === null || (anchor !== undefined && !anchorsOf(found).has(anchor)))
+          broken.push(`${file}: ${target!}`);
+      }
+    }
+    assert.deepEqual(broken, []);
+  });
+
+  test('README.md shows the example that a test runs', async () => {
+    const [readme, example] = await Promise.all([page('README.md'), page('examples/ten-lines.mjs')]);
+    assert.ok(readme.includes(`\`\`\`js\n${example}\`\`\``));
+  });
+});
+
+/** Anchors of headings, as they are made of their words. */
+function anchorsOf(text: string): ReadonlySet<string> {
+  const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading]) => heading!);
+  return new Set(
+    headings.map((heading) =>
+      heading
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+        .replaceAll(' ', '-'),
+    ),
+  );
+}
