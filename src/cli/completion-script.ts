@@ -120,7 +120,7 @@ function fish(nodes: readonly Node[]): string {
 function __claviger_at
   set -l path
   for word in (commandline -opc)[2..]
-    if contains -- (string join / $path $word) ${pathsOf(nodes).join(' ')}
+    if contains -- (string join -- / $path $word) ${pathsOf(nodes).join(' ')}
       set path $path $word
     end
   end

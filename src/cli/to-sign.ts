@@ -73,6 +73,11 @@ export async function readToSign(
     shown.show(`${Math.floor(length / MEGABYTE)} MiB hashed …`);
   }
   shown.clear();
+  if (hashings !== null && terminal.errors.isTty) {
+    terminal.say(
+      `the message has ${length} bytes: it was hashed here for ${algorithm}, which makes no difference to the signature`,
+    );
+  }
   // Who takes digests only is given one, however short the message.
   if (hashings === null && named !== undefined && !SIGNING_ALGORITHMS[named].takesMessage) {
     hashings = await hashingsOf(client, key, named, versions);

@@ -8,8 +8,8 @@ import { requirePeer } from '../../tools/peers/require.ts';
 import { mustRun } from '../../tools/run.ts';
 import { runCli, startCliWorld, type CliRun, type CliWorld } from '../support/cli.ts';
 
-/** The port of the discard service, which nobody runs. */
-const NOWHERE = 'http://127.0.0.1:9';
+/** A port that nobody listens on, and that fetch does not refuse by itself. */
+const NOWHERE = 'http://127.0.0.1:3';
 
 let world: CliWorld;
 let keyId: string;
@@ -250,7 +250,7 @@ describe('doctor', { concurrency: 2 }, () => {
 });
 
 test('a server that is not there is exit code 6, with what to do', async () => {
-  await world.refused(6, /cannot reach http:\/\/127\.0\.0\.1:9: ECONNREFUSED\n.*claviger doctor/, ['random', '1'], {
+  await world.refused(6, /cannot reach http:\/\/127\.0\.0\.1:3: ECONNREFUSED\n.*claviger doctor/, ['random', '1'], {
     env: { CLAVIGER_ENDPOINT: NOWHERE },
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { delimiter, dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -33,7 +33,7 @@ function nextCommands(output: string): readonly string[] {
     .map((line) => line.trim());
 }
 
-describe('dev', () => {
+describe('dev', { concurrency: 2 }, () => {
   test('what it says to type works as it is printed, at the first start and at the second', async (t) => {
     const folder = folderFor(t);
     const curl = await requirePeer(t, 'curl');

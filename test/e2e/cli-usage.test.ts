@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
@@ -65,6 +65,15 @@ describe('help', { concurrency: 2 }, () => {
         }
       }
     }
+  });
+
+  test('the guide names every command and every exit code', () => {
+    const guide = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'guides', 'command-line.md'), 'utf8');
+    for (const command of commands.slice(1)) {
+      if (command.commands.length > 0 || command.path() === 'claviger data-key generate') continue;
+      assert.match(guide, new RegExp(`\\b${command.name()}\``), command.path());
+    }
+    for (const [code, meaning] of EXIT_MEANINGS) assert.ok(guide.includes(`| ${code} | ${meaning} |`), meaning);
   });
 
   test('help is shown for a command, a group and a topic', async () => {

@@ -145,7 +145,7 @@ suite('DryRun', () => {
     await refuses(kms.decrypt({ CiphertextBlob: bytesOf('noise'), DryRun }), 'InvalidCiphertextException');
     await refuses(kms.generateDataKey({ KeyId, DryRun }), 'ValidationException');
     const { CiphertextBlob } = await kms.encrypt({ KeyId, Plaintext: Message });
-    const wrong = CiphertextBlob!.with(-1, CiphertextBlob!.at(-1)! ^ 1);
+    const wrong = CiphertextBlob!.with(60, CiphertextBlob![60]! ^ 1);
     await refuses(kms.decrypt({ KeyId, CiphertextBlob: wrong, DryRun }), 'InvalidCiphertextException');
     const sha384 = 'ECDSA_SHA_384';
     await refuses(kms.sign({ KeyId: signing, Message, SigningAlgorithm: sha384, DryRun }), 'InvalidKeyUsageException');

@@ -12,7 +12,7 @@ interface Node {
   readonly type?: string;
   readonly description?: string;
   readonly default?: unknown;
-  readonly const?: unknown;
+  readonly const?: string;
   readonly enum?: readonly string[];
   readonly pattern?: string;
   readonly minimum?: number;
@@ -103,7 +103,7 @@ function row(path: string, node: Node, parent: Node): readonly string[] {
 }
 
 function allowed(node: Node): string {
-  if (node.const !== undefined) return code(String(node.const));
+  if (node.const !== undefined) return code(node.const);
   if (node.enum !== undefined) return node.enum.map((value) => code(`"${value}"`)).join(' or ');
   if (node.type === 'integer') return `whole number from ${grouped(node.minimum)} to ${grouped(node.maximum)}`;
   if (node.pattern !== undefined) return `text like ${code(node.pattern)}`;

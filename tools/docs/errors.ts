@@ -10,7 +10,7 @@ import { blocks, code, table } from './markdown.ts';
 const MEANING: Readonly<Record<ErrorCode, string>> = {
   INVALID_ARGUMENT: 'Something in the request is not as it must be. The message names the field and what is allowed.',
   INVALID_CIPHERTEXT:
-    'The ciphertext does not open: it was changed, or the key or the encryption context are not those it was made with. One message for every cause.',
+    'The ciphertext does not open: it was changed, or the key or the encryption context are not those it was made with.',
   INVALID_SIGNATURE:
     'The signature is not one of this key and message. An exception over the AWS protocol; REST and the library answer `valid: false`, and only the log says this.',
   INVALID_MAC: 'As INVALID_SIGNATURE, of a MAC.',

@@ -11,6 +11,7 @@ import { type RecordDraft, sealRecord } from '../../../src/audit/record.ts';
 import { systemRandom } from '../../../src/crypto/random.ts';
 import { XaesKey } from '../../../src/crypto/xaes.ts';
 import { blobAad, encodeHeader, parseBlob } from '../../../src/envelope/ciphertext.ts';
+import { parseConfig } from '../../../src/server/config.ts';
 import { NO_FACTS } from '../../../src/operations/scope.ts';
 import { SqliteWriter } from '../../../src/store/sqlite/writer.ts';
 import { auditRecord } from '../../../src/wire/schemas.ts';
@@ -204,6 +205,18 @@ db.execute("UPDATE records SET entry = CAST(replace(CAST(entry AS TEXT), 'Encryp
     const { ok, output } = await run(python.python, ['-', file], { input: program });
     assert.equal(ok, false);
     assert.match(output, /record 2: the leaf hash is another/);
+  });
+});
+
+suite('deploy/', () => {
+  test('the example of a configuration is one, and serves with TLS and an explicit seal', async () => {
+    const text = await page('deploy/claviger.example.yaml');
+    const referenced = text.replace(/file:\S+\/passphrase/, '${PASSPHRASE}');
+    const config = parseConfig(referenced, '/etc/claviger', { PASSPHRASE: 'twelve characters' });
+    assert.equal(config.tls?.minVersion, '1.3');
+    assert.equal(config.seal?.kind, 'passphrase');
+    // What is commented out holds as well.
+    parseConfig(referenced.replace('# policies:', 'policies:'), '/etc/claviger', { PASSPHRASE: 'twelve characters' });
   });
 });
 
