@@ -35,15 +35,13 @@ export function dataFolder({ env, folder }: Pick<Terminal, 'env' | 'folder'>): s
 /** @throws UsageError that says how to name a server */
 export function findConnection(terminal: Terminal, options: GlobalOptions): Connection {
   const { env } = terminal;
-  const named = options.profile ?? (env['CLAVIGER_TOKEN'] ? undefined : env['CLAVIGER_PROFILE'] || undefined);
   const wanted =
     options.endpoint ?? (options.profile === undefined ? env['CLAVIGER_ENDPOINT'] || undefined : undefined);
   const endpoint = wanted === undefined ? undefined : requireEndpoint(wanted);
-  if (named !== undefined) {
-    const found = named === DEV_PROFILE ? requireDev(terminal) : requireProfile(env, named);
-    return checked({ ...found, endpoint: options.endpoint === undefined ? found.endpoint : endpoint! });
+  if (options.profile !== undefined) {
+    const found = named(terminal, options.profile);
+    return checked({ ...found, endpoint: endpoint ?? found.endpoint });
   }
-
   const token = env['CLAVIGER_TOKEN'] || undefined;
   if (token !== undefined) {
     const at = endpoint ?? kept(terminal, undefined).find(() => true)?.endpoint;
@@ -77,15 +75,24 @@ export function isPrivate(endpoint: string): boolean {
 }
 
 /**
- * Credentials that were kept for later, in the order in which they are tried: the default profile, for a named endpoint
- * the other profiles, the development server of this folder.
+ * Credentials that were kept for later, in the order in which they are tried: the profile of CLAVIGER_PROFILE and no
+ * other; or else the default profile, for a named endpoint the other profiles, the development server of this folder.
  */
 function* kept(terminal: Terminal, endpoint: string | undefined): Generator<Connection> {
-  const { [DEFAULT_PROFILE]: usual, ...others } = readProfiles(terminal.env);
+  const { env } = terminal;
+  if (env['CLAVIGER_PROFILE']) {
+    yield named(terminal, env['CLAVIGER_PROFILE']);
+    return;
+  }
+  const { [DEFAULT_PROFILE]: usual, ...others } = readProfiles(env);
   if (usual !== undefined) yield ofProfile(DEFAULT_PROFILE, usual);
   if (endpoint !== undefined) for (const [name, profile] of Object.entries(others)) yield ofProfile(name, profile);
   const dev = findDev(terminal);
   if (dev !== null) yield dev;
+}
+
+function named(terminal: Terminal, profile: string): Connection {
+  return profile === DEV_PROFILE ? requireDev(terminal) : requireProfile(terminal.env, profile);
 }
 
 function requireProfile(env: Environment, name: string): Connection {

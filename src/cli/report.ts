@@ -53,7 +53,7 @@ function tell(terminal: Terminal, { message, next, requestId }: Report): void {
 function reportOf(thrown: unknown): Report {
   if (thrown instanceof UsageError) return usage(thrown);
   if (thrown instanceof InterruptedError) return { code: 'INTERRUPTED', message: thrown.message, next: null };
-  if (thrown instanceof StartError) return { code: 'START', message: thrown.message, next: null };
+  if (thrown instanceof StartError) return { code: codeOf(thrown.cause), message: thrown.message, next: null };
   if (!(thrown instanceof ClavigerError)) {
     const message = thrown instanceof Error ? thrown.message : String(thrown);
     return { code: 'INTERNAL', message, next: 'set CLAVIGER_DEBUG=1 to see where it comes from' };
@@ -63,6 +63,10 @@ function reportOf(thrown: unknown): Report {
   // Many messages say it themselves.
   const next = message.includes('`claviger ') ? null : (NEXT[code] ?? null);
   return { code, message, next, ...(requestId === undefined ? {} : { requestId }) };
+}
+
+function codeOf(cause: unknown): string {
+  return cause instanceof ClavigerError ? cause.code : 'INTERNAL';
 }
 
 function usage({ message, command }: UsageError): Report {

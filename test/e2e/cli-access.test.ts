@@ -186,6 +186,7 @@ describe('which server, and with which token', { concurrency: 2 }, () => {
     assert.equal(await reaches(['--profile', 'good'], broken), true);
     assert.equal(await reaches([], { CLAVIGER_ENDPOINT: endpoint, CLAVIGER_TOKEN: token }), true);
     assert.equal(await reaches([], { CLAVIGER_PROFILE: 'good' }), true);
+    assert.equal(await reaches([], { CLAVIGER_PROFILE: 'good', CLAVIGER_TOKEN: token }), true);
     assert.equal(await reaches(['--endpoint', endpoint]), true, 'the profile of that endpoint');
   });
 
@@ -199,6 +200,8 @@ describe('which server, and with which token', { concurrency: 2 }, () => {
     const other = await at(folder, ['keys', 'list'], { CLAVIGER_ENDPOINT: 'https://kms.example.com' });
     assert.equal(other.code, 2);
     assert.match(other.stderr, /no token is known for https:\/\/kms\.example\.com/);
+    const both = { CLAVIGER_ENDPOINT: 'https://kms.example.com', CLAVIGER_PROFILE: 'dev' };
+    assert.match((await at(folder, ['keys', 'list'], both)).stderr, /no token is known/);
     writeFileSync(file, JSON.stringify({ endpoint: 'https://kms.example.com', token }));
     assert.match((await at(folder, ['keys', 'list'])).stderr, /is not on this machine/);
     assert.match(

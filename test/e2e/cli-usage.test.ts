@@ -9,7 +9,7 @@ import { EXIT_MEANINGS, exitCodeOf } from '../../src/cli/exit-codes.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { processTerminal } from '../../src/cli/terminal.ts';
 import { ERRORS, type ErrorCode } from '../../src/errors.ts';
-import { exists, programPath } from '../../tools/peers/peer.ts';
+import { programPath } from '../../tools/peers/peer.ts';
 import { BINARY, runShell, startCliWorld, type CliWorld } from '../support/cli.ts';
 
 const CLAVIGER = `'${process.execPath}' '${BINARY}'`;
@@ -194,7 +194,8 @@ describe('completion', { concurrency: 2 }, () => {
       writeFileSync(file, script);
       assert.match(script, /schedule-deletion/);
       const program = await programPath(shell);
-      if (program === null || !(await exists(program))) return t.skip(`the shell \`${shell}\` is not there`);
+      // What a machine does not have cannot be asked; bash is everywhere.
+      if (program === null) return assert.notEqual(shell, 'bash');
       const { code, stderr } = await runShell(`${program} -n '${file}'`);
       assert.equal(code, 0, stderr);
     });

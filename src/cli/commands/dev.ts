@@ -4,9 +4,11 @@
  * @module
  */
 import { plainLog } from '../../server/log.ts';
+import type { runDev } from '../../server/run.ts';
 import { CliCommand } from '../command.ts';
 import type { Session } from '../session.ts';
 import { record } from '../table.ts';
+import type { Terminal } from '../terminal.ts';
 import { nextCommands } from './next-commands.ts';
 import { CONFIG_HELP, startServer } from './start-server.ts';
 import { untilStopped } from './until-stopped.ts';
@@ -26,37 +28,40 @@ export function devCommand(): CliCommand {
 }
 
 async function dev({ terminal, json }: Session, { config: file, insecureHttp = false }: DevOptions): Promise<number> {
-  const { config, server } = await startServer(terminal, file, ({ runDev }, config) =>
-    runDev({ config, log: plainLog, insecureHttp }),
+  const { config, server } = await startServer(terminal, file, (run, config) =>
+    run.runDev({ config, log: plainLog, insecureHttp }),
   );
-  const { url, credentialsFile, unsealedBy, first } = server;
-  if (json) {
-    terminal.print(JSON.stringify({ endpoint: url, folder: config.store.folder, credentialsFile, unsealedBy }));
-  } else {
-    const commands = await nextCommands(terminal, credentialsFile);
-    terminal.print(
-      [
-        `${terminal.styled('bold', 'Claviger')} answers at ${terminal.styled('cyan', url)}`,
-        '',
-        terminal.styled(
-          'yellow',
-          'FOR DEVELOPMENT ONLY: one token may do everything. `claviger serve` is for production.',
-        ),
-        '',
-        record([
-          ['store', config.store.folder],
-          ['root key', unsealedBy.replace(/^root key /, '')],
-          ['credentials', `${credentialsFile}${first === null ? '' : ', new'}`],
-          ['API', `${url}/docs`],
-        ]),
-        '',
-        'Type next, in another terminal in this folder:',
-        '',
-        ...commands.map((command) => `  ${command}`),
-        '',
-        'Ctrl-C stops the server.',
-      ].join('\n'),
-    );
-  }
-  return untilStopped(server, () => terminal.say('stopping; once more ends it at once'));
+  const ended = untilStopped(server, () => terminal.say('stopping; once more ends it at once'));
+  const { url, credentialsFile, unsealedBy } = server;
+  const { folder } = config.store;
+  if (json) terminal.print(JSON.stringify({ endpoint: url, folder, credentialsFile, unsealedBy }));
+  else terminal.print(words(terminal, server, folder, await nextCommands(terminal, credentialsFile)));
+  return ended;
+}
+
+function words(
+  terminal: Terminal,
+  { url, first, credentialsFile, unsealedBy }: Awaited<ReturnType<typeof runDev>>,
+  folder: string,
+  commands: readonly string[],
+): string {
+  const warning = 'FOR DEVELOPMENT ONLY: one token may do everything. `claviger serve` is for production.';
+  return [
+    `${terminal.styled('bold', 'Claviger')} answers at ${terminal.styled('cyan', url)}`,
+    '',
+    terminal.styled('yellow', warning),
+    '',
+    record([
+      ['store', folder],
+      ['root key', unsealedBy.replace(/^root key /, '')],
+      ['credentials', `${credentialsFile}${first === null ? '' : ', new'}`],
+      ['API', `${url}/docs`],
+    ]),
+    '',
+    'Type next, in another terminal in this folder:',
+    '',
+    ...commands.map((command) => `  ${command}`),
+    '',
+    'Ctrl-C stops the server.',
+  ].join('\n');
 }

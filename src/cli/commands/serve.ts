@@ -32,13 +32,14 @@ async function serve(
   const { config, server } = await startServer(terminal, file, ({ runServe }, config) =>
     runServe({ config, log: jsonLog, insecureHttp }),
   );
+  const ended = untilStopped(server, (signal) => jsonLog.write('info', 'stopping', { signal }));
   const { url, first, accountId, unsealedBy } = server;
   jsonLog.write('info', 'listening', { url, version: VERSION, folder: config.store.folder, unsealedBy });
   if (first !== null) {
     const credentials = { endpoint: url, ...first, region: config.region, accountId };
     terminal.print(json ? JSON.stringify(credentials) : firstCredentials(credentials));
   }
-  return untilStopped(server, (signal) => jsonLog.write('info', 'stopping', { signal }));
+  return ended;
 }
 
 function firstCredentials(credentials: Readonly<Record<string, string>>): string {
