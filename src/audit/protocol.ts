@@ -1,6 +1,6 @@
 /**
  * What the event loop and the writer thread say to each other. One message carries a whole group: the jobs as one JSON
- * text, the bytes to sign as one buffer, which together cost a tenth of cloning an object for each job.
+ * text, the bytes to sign as one buffer, which together cost a third of cloning an object for each job.
  *
  * @module
  */

@@ -22,6 +22,8 @@ export interface DraftItem {
   readonly algorithm: string | null;
   /** Base64 of the digest of what was signed; null for every other operation. */
   readonly digest: string | null;
+  /** Encryption context, where there is one. */
+  readonly context?: Readonly<Record<string, string>> | null;
   readonly outcome: string;
 }
 
@@ -180,11 +182,12 @@ function sealItems(items: readonly DraftItem[], random: Random): SealedItems {
 }
 
 function withoutNulls(item: DraftItem): Record<string, unknown> {
-  const { keyVersion, algorithm, digest, outcome } = item;
+  const { keyVersion, algorithm, digest, context, outcome } = item;
   return {
     keyVersion: keyVersion ?? undefined,
     algorithm: algorithm ?? undefined,
     digest: digest ?? undefined,
+    context: context ?? undefined,
     outcome,
   };
 }

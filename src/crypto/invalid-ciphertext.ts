@@ -8,6 +8,6 @@ import { ClavigerError } from '../errors.ts';
 export function invalidCiphertext(): ClavigerError {
   return new ClavigerError(
     'INVALID_CIPHERTEXT',
-    'the ciphertext does not open: it was changed, or key or additional data are not the ones it was made with',
+    'the ciphertext does not open: it was changed, or key or encryption context are not the ones it was made with',
   );
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { encodeContext, lengthPrefixed } from '../bytes/length-prefixed.ts';
-import { ClavigerError } from '../errors.ts';
+import { invalidCiphertext } from '../crypto/invalid-ciphertext.ts';
 import { uuidBytes, uuidText } from '../model/ids.ts';
 import type { EncryptionContext } from './context.ts';
 
@@ -17,7 +17,7 @@ const TAG_BYTES = 16;
 export const HEADER_BYTES = 3 + 16 + 16 + 4;
 /** Bytes that a blob is longer than its plaintext. */
 export const OVERHEAD_BYTES = HEADER_BYTES + NONCE_BYTES + TAG_BYTES;
-/** Longest blob of a direct encryption that we ever make: a sealed RSA-4096 private key of a data-key pair. */
+/** Longest blob that is looked at, as at AWS; ours have at most 4,096 bytes of text, or a private key of less. */
 export const BLOB_BYTES_MAX = 6144;
 
 export interface BlobHeader {
@@ -68,14 +68,6 @@ export function parseBlob(blob: Uint8Array): ParsedBlob {
 /** What the tag of a blob covers beside the text: a label, the header and the encryption context. */
 export function blobAad(header: Uint8Array, context: EncryptionContext): Buffer {
   return lengthPrefixed(AAD_LABEL, header, encodeContext(context));
-}
-
-/** The one error of every ciphertext that does not open. */
-export function invalidCiphertext(): ClavigerError {
-  return new ClavigerError(
-    'INVALID_CIPHERTEXT',
-    'the ciphertext does not open: it was changed, or key or encryption context are not the ones it was made with',
-  );
 }
 
 const AAD_LABEL = Buffer.from('claviger/ciphertext/v1');

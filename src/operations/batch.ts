@@ -152,18 +152,24 @@ async function each<I, O extends Made>(
       result = { error: itemError(scope, thrown) };
     }
     const { digest, algorithm, keyVersion } = scope.facts;
-    done.push({ result, item: { digest, algorithm, keyVersion, outcome: outcomeOf(scope, result) } });
+    const context = contextOf(item);
+    done.push({ result, item: { digest, algorithm, keyVersion, context, outcome: outcomeOf(scope, result) } });
   }
   return done;
 }
 
+/** The context of an item that has one, for the record. */
+function contextOf(item: unknown): EncryptionContext | null {
+  const { context } = item as { readonly context?: EncryptionContext };
+  return context === undefined || Object.keys(context).length === 0 ? null : context;
+}
+
 function itemError({ services, call }: Scope, thrown: unknown): ClavigerError {
   const error = toClavigerError(thrown);
-  if (error.code === 'INTERNAL') {
-    const cause = thrown instanceof Error ? thrown.stack : String(thrown);
-    services.log.write('error', 'internal error in a batch', { requestId: call.requestId, cause });
-  }
-  return error;
+  if (error.code !== 'INTERNAL') return error;
+  const cause = thrown instanceof Error ? thrown.stack : String(thrown);
+  services.log.write('error', 'internal error in a batch', { requestId: call.requestId, cause });
+  return toClavigerError(null);
 }
 
 function outcomeOf({ operation }: Scope, result: ItemResult<Made>): string {

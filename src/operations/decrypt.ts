@@ -6,7 +6,8 @@
  *
  * @module
  */
-import { blobAad, invalidCiphertext, parseBlob, type ParsedBlob } from '../envelope/ciphertext.ts';
+import { invalidCiphertext } from '../crypto/invalid-ciphertext.ts';
+import { blobAad, parseBlob, type ParsedBlob } from '../envelope/ciphertext.ts';
 import { NO_CONTEXT, type EncryptionContext } from '../envelope/context.ts';
 import { ClavigerError } from '../errors.ts';
 import type { EncryptionAlgorithmName } from '../model/algorithm.ts';

@@ -102,6 +102,7 @@ async function attemptOnce<I, O>(
     scope = new Scope(services, operation.name, call, principal, memo);
     const kept = await held.enter(services, principal);
     if (kept !== null) {
+      // What this very principal was answered before, and no secret: there is nothing new to permit.
       scope.authorized = true;
       effect = { output: kept as O };
     } else {
@@ -121,8 +122,10 @@ async function attemptOnce<I, O>(
     if (refusal.code === 'INTERNAL') {
       services.log.write('error', 'internal error', {
         requestId: call.requestId,
-        cause: describe(refusal.cause ?? refusal),
+        cause: describe(thrown),
       });
+      // Its words were for the operator; the caller learns nothing of the inside.
+      refusal = toClavigerError(null);
     }
   } finally {
     if (refusal !== null) held.leave();
@@ -267,6 +270,9 @@ function conflict(): ClavigerError {
   return new ClavigerError('CONFLICT', 'the change collides with another; read again and try once more');
 }
 
-function describe(cause: unknown): string {
-  return cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+/** An error with what caused it, for the operator. */
+function describe(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  const { stack, message, cause } = thrown;
+  return cause === undefined ? (stack ?? message) : `${stack ?? message}\ncaused by: ${describe(cause)}`;
 }

@@ -15,6 +15,8 @@ export interface RateLimits {
 
 export const DEFAULT_RATE_LIMITS: RateLimits = { cryptoPerSecond: 200_000, changesPerSecond: 100 };
 
+/** Items that any bucket holds: a batch of a hundred fits, whatever the limit. */
+const BURST_MIN = 100;
 /** Principals whose buckets are kept; an idle one is full again and may be forgotten. */
 const BUCKETS_MAX = 10_000;
 
@@ -36,9 +38,10 @@ export class RateLimiter {
   /** @throws THROTTLED where the principal has had its share of this second */
   spend(principalId: string, what: 'crypto' | 'change', items: number): void {
     const perSecond = what === 'crypto' ? this.#limits.cryptoPerSecond : this.#limits.changesPerSecond;
-    const bucket = this.#bucket(`${what}/${principalId}`, perSecond);
+    const full = Math.max(perSecond, BURST_MIN);
+    const bucket = this.#bucket(`${what}/${principalId}`, full);
     const now = this.#now();
-    bucket.level = Math.min(perSecond, bucket.level + ((now - bucket.atMs) / 1000) * perSecond);
+    bucket.level = Math.min(full, bucket.level + ((now - bucket.atMs) / 1000) * perSecond);
     bucket.atMs = now;
     if (bucket.level < items) {
       throw new ClavigerError('THROTTLED', `more than ${perSecond} ${NOUNS[what]} a second; slow down and try again`);

@@ -32,6 +32,13 @@ export const reEncrypt: Operation<ReEncryptInput, ReEncryptOutput> = {
       kind: 'protect',
       context: destinationContext,
     });
+    // Two keys were resolved and checked; from here on the record is the source's, whatever becomes of it.
+    scope.note({
+      keyId: from.key.id,
+      resource: `key/${to.key.id}`,
+      context: input.context ?? NO_CONTEXT,
+      destinationContext,
+    });
     const opened = await decryptUnder(scope, from, input);
     const made = await encryptUnder(scope, to, {
       plaintext: opened.plaintext,
@@ -39,14 +46,7 @@ export const reEncrypt: Operation<ReEncryptInput, ReEncryptOutput> = {
       algorithm: destinationAlgorithm,
     });
     opened.plaintext.fill(0);
-    scope.note({
-      keyId: from.key.id,
-      keyVersion: opened.keyVersion,
-      algorithm: opened.algorithm,
-      resource: `key/${to.key.id}`,
-      context: input.context ?? NO_CONTEXT,
-      destinationContext,
-    });
+    scope.note({ keyVersion: opened.keyVersion, algorithm: opened.algorithm });
     const { keyId, arn, keyVersion, algorithm } = opened;
     return { output: { ...made, source: { keyId, arn, keyVersion, algorithm } } };
   },

@@ -192,7 +192,7 @@ export class Scope {
     if (!decision.allowed) {
       throw new ClavigerError(
         'PERMISSION_DENIED',
-        `\`${principal.name}\` may not ${action} here; \`claviger policy explain\` says why`,
+        `\`${principal.name}\` may not ${action} here; a security officer or an auditor sees why with \`claviger policy explain\``,
       );
     }
     this.authorized = true;
@@ -245,7 +245,11 @@ export class Scope {
 
   /** The handle of a version's material, at the home that serves it. */
   handle({ key }: KeyWithVersions, version: KeyVersion): KeyHandle | Promise<KeyHandle> {
-    const { software } = this.services;
+    const { software, clock } = this.services;
+    // The job that takes expired material away comes round only once a minute.
+    if (version.expiresAt !== null && version.expiresAt <= clock.now()) {
+      throw new ClavigerError('KEY_STATE', `the imported material of key ${key.id} has expired; import it again`);
+    }
     this.note({ keyVersion: version.version, provider: software.name });
     return software.key({ tenantId: key.tenantId, keyId: key.id, version: version.version, spec: key.spec });
   }

@@ -5,6 +5,7 @@
  */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { z } from 'zod';
 import { decodeBase64 } from '../bytes/base64.ts';
 import { derivePassphraseKey, PASSPHRASE_PARAMETERS } from '../crypto/passphrase.ts';
@@ -15,6 +16,8 @@ import type { Random } from '../ports/random.ts';
 
 export const ROOT_KEY_BYTES = 32;
 const SALT_BYTES = 16;
+/** Shorter ones are guessed, whatever Argon2id costs. */
+export const PASSPHRASE_BYTES_MIN = 12;
 const WRAP_AAD = Buffer.from('claviger/root-key/v1');
 
 /** Gives the root key: the contract of every unseal method. */
@@ -53,8 +56,15 @@ export function fileUnseal(path: string, random: Random): Unseal {
   };
 }
 
-/** A file that holds the root key wrapped by a passphrase. */
+/**
+ * A file that holds the root key wrapped by a passphrase.
+ *
+ * @throws INVALID_ARGUMENT for a passphrase that is too short
+ */
 export function passphraseUnseal(path: string, passphrase: SecretBytes, random: Random): Unseal {
+  if (passphrase.length < PASSPHRASE_BYTES_MIN) {
+    throw new ClavigerError('INVALID_ARGUMENT', `the passphrase has at least ${PASSPHRASE_BYTES_MIN} characters`);
+  }
   return {
     description: `root key in the file ${path}, wrapped by a passphrase (Argon2id)`,
     exists: () => existsSync(path),
@@ -120,5 +130,12 @@ async function writeNew(path: string, content: object): Promise<void> {
     await file.sync();
   } finally {
     await file.close();
+  }
+  // The file's name has to be on the disk as well.
+  const folder = await open(dirname(path), 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
   }
 }

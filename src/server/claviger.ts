@@ -32,7 +32,7 @@ export interface OpenOptions {
   readonly folder: string;
   /** File of the root key; `root.key` in the folder where it is not given. */
   readonly rootKey?: string;
-  /** Wraps the root key's file (Argon2id); without it the file alone opens the store. */
+  /** Wraps the root key's file (Argon2id), at least 12 characters; without it the file alone opens the store. */
   readonly passphrase?: string;
   /** Name of the tenant; made where it does not exist. `default` where it is not given. */
   readonly tenant?: string;
@@ -137,7 +137,11 @@ for (const name of OPERATION_KEYS) {
   });
 }
 
-function unsealOf({ folder, rootKey = join(folder, ROOT_KEY_FILE), passphrase }: OpenOptions): Unseal {
+function unsealOf(options: OpenOptions): Unseal {
+  const { folder, rootKey = join(folder, ROOT_KEY_FILE), passphrase } = options;
+  if ('passphrase' in options && passphrase === undefined) {
+    throw new ClavigerError('INVALID_ARGUMENT', '`passphrase` is undefined; leave it out to have none');
+  }
   if (passphrase === undefined) return fileUnseal(rootKey, systemRandom);
   return passphraseUnseal(rootKey, new SecretBytes(Buffer.from(passphrase)), systemRandom);
 }

@@ -12,7 +12,7 @@ import { SecretBytes } from '../crypto/secret-bytes.ts';
 import { ClavigerError } from '../errors.ts';
 import { DEFAULT_RATE_LIMITS } from '../operations/limits.ts';
 import { SINGLE_REFUSALS_PER_SECOND } from '../operations/refusals.ts';
-import { fileUnseal, passphraseUnseal, type Unseal } from '../seal/root-key.ts';
+import { fileUnseal, PASSPHRASE_BYTES_MIN, passphraseUnseal, type Unseal } from '../seal/root-key.ts';
 import { resolveReferences } from './references.ts';
 
 export const DEFAULT_PORT = 8550;
@@ -45,7 +45,9 @@ export const configSchema = z.strictObject({
     .describe('Where the server answers.'),
   tls: z
     .strictObject({
-      certificate: path.describe('File with the certificate chain, PEM. A changed file is taken over at once.'),
+      certificate: path.describe(
+        'File with the certificate chain, PEM. A changed file is taken over within seconds, or at once on SIGHUP.',
+      ),
       key: path.describe('File with the private key, PEM.'),
       minVersion: z.enum(['1.3', '1.2']).default('1.3').describe('Lowest version of TLS.'),
     })
@@ -110,9 +112,6 @@ export const configSchema = z.strictObject({
 });
 
 export type Config = z.output<typeof configSchema>;
-
-/** Shorter ones are guessed, whatever Argon2id costs. */
-const PASSPHRASE_CHARS_MIN = 12;
 
 /** The configuration without a file: what `claviger dev` starts from. */
 export function defaultConfig(): Config {
@@ -179,10 +178,10 @@ function requirePassphrase(passphrase: string, referenced: boolean): void {
       'the configuration has mistakes:\n  `seal.passphrase`: a secret is given as `${NAME}` or `file:PATH`, never as it is',
     );
   }
-  if (passphrase.length >= PASSPHRASE_CHARS_MIN) return;
+  if (passphrase.length >= PASSPHRASE_BYTES_MIN) return;
   throw new ClavigerError(
     'INVALID_ARGUMENT',
-    `the configuration has mistakes:\n  \`seal.passphrase\`: has at least ${PASSPHRASE_CHARS_MIN} characters`,
+    `the configuration has mistakes:\n  \`seal.passphrase\`: has at least ${PASSPHRASE_BYTES_MIN} characters`,
   );
 }
 

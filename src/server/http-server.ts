@@ -4,7 +4,7 @@
  * @module
  */
 import { readFileSync, watchFile, unwatchFile } from 'node:fs';
-import type { Server as TlsServer } from 'node:tls';
+import { createSecureContext, type Server as TlsServer } from 'node:tls';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { ClavigerError, errorOf } from '../errors.ts';
 import { refuseAwsKms, serveAwsKms } from '../gateways/aws-kms/gateway.ts';
@@ -139,8 +139,25 @@ function refuseUnread(
   return aws ? refuseAwsKms(services, request, reply, told) : refuseRest(services, request, reply, told);
 }
 
-function readCertificate({ certificate, key }: TlsFiles): { cert: Buffer; key: Buffer } {
-  return { cert: readFileSync(certificate), key: readFileSync(key) };
+/**
+ * Reads certificate and key, and makes sure that they can be used together.
+ *
+ * @throws INVALID_ARGUMENT
+ */
+export function readCertificate({ certificate, key }: Pick<TlsFiles, 'certificate' | 'key'>): SecretFiles {
+  try {
+    const files = { cert: readFileSync(certificate), key: readFileSync(key) };
+    createSecureContext(files);
+    return files;
+  } catch (cause) {
+    const told = `\`tls\`: cannot use \`${certificate}\` with \`${key}\`: ${(cause as Error).message}`;
+    throw new ClavigerError('INVALID_ARGUMENT', told, { cause });
+  }
+}
+
+interface SecretFiles {
+  readonly cert: Buffer;
+  readonly key: Buffer;
 }
 
 /** Takes a new certificate over without a restart; a broken one is told and the old one stays. */

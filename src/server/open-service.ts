@@ -4,7 +4,8 @@
  * @module
  */
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { Ledger } from '../audit/ledger.ts';
 import { Authenticator } from '../auth/authenticator.ts';
 import { systemRandom } from '../crypto/random.ts';
@@ -62,7 +63,7 @@ export interface OpenedService {
  */
 export async function openService(options: ServiceOptions): Promise<OpenedService> {
   const { folder, clock = systemClock, random = systemRandom, log = silentLog } = options;
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder);
   const lock = lockFolder(folder);
   try {
     return await openLocked(options, lock, clock, random, log);
@@ -158,9 +159,10 @@ async function openLocked(
   const close = async (): Promise<void> => {
     await stopJobs();
     refusals.flush();
-    await ledger.close();
     software.close();
+    // The writer's connection is the last: closing it puts what is in the WAL into the database file.
     reader.close();
+    await ledger.close();
     lock.release();
   };
   let stopJobs = async (): Promise<void> => undefined;
@@ -168,11 +170,34 @@ async function openLocked(
     keyring.requireRoot(Buffer.from((await reader.setting('root-check')) ?? '', 'base64'));
     if (options.jobs ?? true) stopJobs = startLifecycle(services);
   } catch (error) {
-    await ledger.close();
     reader.close();
+    await ledger.close();
     throw error;
   }
   return { services, lock, close };
+}
+
+/**
+ * Makes a data folder, and the folders above it. Step by step: Node's own way does not end below a virtual folder.
+ *
+ * @throws STORE_UNAVAILABLE where there is a file in the way, or no right to make it
+ */
+function makeFolder(folder: string): void {
+  try {
+    if (existsSync(folder) && statSync(folder).isDirectory()) return;
+    const above = dirname(resolve(folder));
+    if (above !== folder) makeFolder(above);
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (cause) {
+    if (cause instanceof ClavigerError) throw cause;
+    throw new ClavigerError(
+      'STORE_UNAVAILABLE',
+      `cannot make the data folder \`${folder}\`: ${(cause as Error).message}`,
+      {
+        cause,
+      },
+    );
+  }
 }
 
 /** The root key; a new one only for a new store. */

@@ -108,11 +108,12 @@ async function run(
     const tenant = await ensureTenants(opened.services, config.tenants);
     const known = await hasCredentials(opened.services, tenant.id);
     const lost = dev && !existsSync(join(store.folder, DEV_CREDENTIALS_FILE));
-    const first = known && !lost ? null : await issueFirstCredentials(opened.services, tenant.id, dev);
     http = await startHttp(opened.services, {
       ...listen,
       tls: tls === null ? null : { ...tls, minVersion: `TLSv${tls.minVersion}` },
     });
+    // Last of what can fail: credentials are shown once, so a start that fails must not have made any.
+    const first = known && !lost ? null : await issueFirstCredentials(opened.services, tenant.id, dev);
     opened.lock.announce(http.url);
     announce(http.url, tenant.accountId, first);
     const { url } = http;

@@ -188,7 +188,7 @@ describe('streams', { concurrency: 2 }, () => {
 
 describe('completion', { concurrency: 2 }, () => {
   for (const shell of COMPLETION_SHELLS) {
-    test(`the script for ${shell} is in order`, async (t) => {
+    test(`the script for ${shell} is in order`, async () => {
       const script = await world.ok(['completion', shell]);
       const file = join(world.folder, `completion.${shell}`);
       writeFileSync(file, script);

@@ -27,9 +27,13 @@ function checkCommand(): CliCommand {
 }
 
 async function check(session: Session, { config: named }: { readonly config?: string }): Promise<void> {
-  const { configFile, serverConfig } = await import('./server-config.ts');
+  const [{ configFile, serverConfig }, { requireUsableFiles }] = await Promise.all([
+    import('./server-config.ts'),
+    import('../../server/config-files.ts'),
+  ]);
   const file = configFile(session.terminal, named) ?? null;
   const config = serverConfig(session.terminal, named);
+  requireUsableFiles(config);
   const shown = withoutSecrets(config);
   session.answer({ file, config: shown }, () => `${words(config)}\n\nOK: ${file ?? 'the defaults'}`);
 }

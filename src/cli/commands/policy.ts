@@ -7,6 +7,7 @@ import {
   GOVERN_OPERATIONS,
   MANAGE_OPERATIONS,
   READ_OPERATIONS,
+  USE_COMPROMISED,
   USE_OPERATIONS,
   type PolicyAction,
 } from '../../model/operation.ts';
@@ -26,7 +27,13 @@ interface ExplainOptions {
   readonly source?: string;
 }
 
-const ACTIONS: readonly string[] = [...USE_OPERATIONS, ...MANAGE_OPERATIONS, ...READ_OPERATIONS, ...GOVERN_OPERATIONS];
+const ACTIONS: readonly string[] = [
+  ...USE_OPERATIONS,
+  ...MANAGE_OPERATIONS,
+  ...READ_OPERATIONS,
+  ...GOVERN_OPERATIONS,
+  USE_COMPROMISED,
+];
 
 export function policyCommand(): CliCommand {
   return new CliCommand('policy')

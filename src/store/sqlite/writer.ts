@@ -168,6 +168,7 @@ export class SqliteWriter implements StoreWriter {
       case 'alias':
         return this.#run('dropAlias', [change.tenantId, change.name]);
       case 'importSlot':
+        this.#shred = true;
         return this.#run('dropImportSlot', [change.keyId]);
     }
   }

@@ -655,10 +655,8 @@ function canonicalOf(request: SigV4Request): string {
   const headers = new Map<string, string>();
   for (let index = 0; index < request.headers.length; index += 2) {
     const value = request.headers[index + 1]!.trim().replaceAll(/ +/g, ' ');
-    headers.set(
-      request.headers[index]!.toLowerCase(),
-      request.headers[index] === 'Authorization' ? value.replaceAll(', ', ',') : value,
-    );
+    const name = request.headers[index]!.toLowerCase();
+    headers.set(name, name === 'authorization' ? value.replaceAll(', ', ',') : value);
   }
   const path = request.path.replaceAll(/\/\.?(?=\/|$)/g, '');
   return JSON.stringify([

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { encodeContext } from '../../../src/bytes/length-prefixed.ts';
 import { CONTEXT_BYTES_MAX, CONTEXT_PAIRS_MAX, requireContext } from '../../../src/envelope/context.ts';
 
-const text = fc.oneof(fc.string({ unit: 'grapheme', maxLength: 6 }), fc.constantFrom('', 'a', 'b', 'ab', '\0', 'é', 'é'));
+const text = fc.oneof(fc.string({ unit: 'grapheme', maxLength: 6 }), fc.constantFrom('', 'a', 'b', 'ab', '\0', '\u00e9', 'e\u0301'));
 const context = fc.dictionary(text, text, { maxKeys: 5, noNullPrototype: true });
 
 test('two contexts have the same encoding only where they have the same pairs', () => {
@@ -43,7 +43,7 @@ test('pairs are sorted by the bytes of their names, not by UTF-16', () => {
 
 test('names that differ in normal form, case or white space are different names', () => {
   for (const [a, b] of [
-    ['é', 'é'],
+    ['\u00e9', 'e\u0301'],
     ['Shop', 'shop'],
     ['shop', 'shop '],
   ] as const) {
