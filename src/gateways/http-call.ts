@@ -69,12 +69,21 @@ function requireTame(value: unknown, depth: number): void {
 export function parseWith<T>(schema: z.ZodType<T>, value: unknown): T {
   const parsed = schema.safeParse(value, { reportInput: false });
   if (parsed.success) return parsed.data;
-  const told = parsed.error.issues.slice(0, 5).map(({ path, message }) => {
-    const place = path.map(String).join('.');
-    const what = printable(message.replace(/^Invalid input: /, '')).replaceAll("'", '`');
+  const told = parsed.error.issues.slice(0, 5).map((issue) => {
+    const place = issue.path.map(String).join('.');
+    const what = printable(wordsOf(issue)).replaceAll("'", '`');
     return place === '' ? what : `\`${printable(place)}\`: ${what}`;
   });
   throw new ClavigerError('INVALID_ARGUMENT', told.join('; '));
+}
+
+/** What is wrong, in our manner: lower case, and without Zod's name for the kind of mistake. */
+function wordsOf(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'unrecognized_keys') return `there is no field '${issue.keys.join("', '")}'`;
+  const words = issue.message
+    .replace(/^(Invalid (input|option)|Too (small|big)): /, '')
+    .replace(/^(.*), received undefined$/, 'is missing; $1');
+  return words.charAt(0).toLowerCase() + words.slice(1);
 }
 
 /** Sends an answer; nothing that leaves here may be kept by a cache. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ClavigerError } from '../errors.ts';
+import { ClavigerError, errorOf } from '../errors.ts';
 import { isUuid, parseKeyName } from '../model/ids.ts';
 import type { StoredRecord } from '../store/contract.ts';
 import { pageOf, writeCursor, type PageInput } from './cursor.ts';
@@ -73,7 +73,7 @@ export const listAuditRecords: Operation<ListAuditRecordsInput, ListAuditRecords
       operation: input.operation ?? null,
       requestId: input.requestId ?? null,
       sinceMs: sinceOf(input.since),
-      before: after === null ? null : Number(after),
+      before: after === null ? null : indexOf(after),
       // The store says by itself whether more follows.
       limit: limit - 1,
     });
@@ -112,6 +112,12 @@ async function keyIdOf(scope: Scope, name: string): Promise<string> {
   const alias = await scope.services.cache.alias(scope.principal.tenantId, value);
   if (alias === null) throw new ClavigerError('KEY_NOT_FOUND', `key \`${name}\` does not exist`);
   return alias.keyId;
+}
+
+/** @throws INVALID_ARGUMENT (reason InvalidMarker) where it is no index that a cursor of ours holds */
+function indexOf(after: string): number {
+  if (/^[1-9][0-9]{0,14}$/.test(after)) return Number(after);
+  throw errorOf('InvalidMarker', 'the cursor is not one that this list gave; begin again without it');
 }
 
 function sinceOf(text: string | undefined): number | null {

@@ -82,6 +82,9 @@ function buildApp(services: Services, tls: TlsFiles | null): FastifyInstance {
     forceCloseConnections: 'idle' as const,
     routerOptions: { maxParamLength: 512 },
     exposeHeadRoutes: false,
+    // What fails before there is a route: a path that cannot be decoded.
+    frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
+      void refuseUnread(services, error, request, reply),
   };
   const app =
     tls === null
@@ -124,6 +127,17 @@ function buildApp(services: Services, tls: TlsFiles | null): FastifyInstance {
   return app;
 }
 
+function unreadError(cause: FastifyError): ClavigerError {
+  switch (cause.code) {
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return errorOf('BodyTooLarge', `the body is larger than ${BODY_BYTES_MAX} bytes`);
+    case 'FST_ERR_BAD_URL':
+      return new ClavigerError('INVALID_ARGUMENT', 'the path is not percent-encoded as it should be', { cause });
+    default:
+      return new ClavigerError('INVALID_ARGUMENT', 'the request could not be read', { cause });
+  }
+}
+
 /** A request that Fastify could not read: the caller is told in the words of the gateway it asked. */
 function refuseUnread(
   services: Services,
@@ -131,10 +145,7 @@ function refuseUnread(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<void> {
-  const told =
-    error.code === 'FST_ERR_CTP_BODY_TOO_LARGE'
-      ? errorOf('BodyTooLarge', `the body is larger than ${BODY_BYTES_MAX} bytes`)
-      : new ClavigerError('INVALID_ARGUMENT', 'the request could not be read', { cause: error });
+  const told = unreadError(error);
   const aws = request.method === 'POST' && request.url.split('?')[0] === '/';
   return aws ? refuseAwsKms(services, request, reply, told) : refuseRest(services, request, reply, told);
 }

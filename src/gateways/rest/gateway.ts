@@ -125,7 +125,8 @@ function fieldsOf({ name, named }: FoundRoute, request: FastifyRequest, query: s
 }
 
 function readQuery(query: string): Record<string, string> {
-  const fields: Record<string, string> = {};
+  // Without a prototype, so that a parameter called `__proto__` is one, and unknown.
+  const fields = Object.create(null) as Record<string, string>;
   for (const [name, value] of new URLSearchParams(query)) {
     if (Object.hasOwn(fields, name))
       throw new ClavigerError('INVALID_ARGUMENT', `\`${printable(name)}\` is given twice`);
