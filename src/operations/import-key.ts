@@ -200,7 +200,7 @@ function importedVersion(
     return {
       keyId: key.id,
       version: 1,
-      state: key.state === 'PreActive' ? 'PreActive' : 'Active',
+      state: key.state,
       cause: 'imported',
       createdAt: now,
       expiresAt,

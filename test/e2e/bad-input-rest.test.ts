@@ -8,12 +8,15 @@ import { readLog } from '../support/stored-log.ts';
 
 let server: TestServer;
 /** Keys by what they are for. */
-const keys: Record<'aes' | 'p256' | 'ed25519' | 'rsa' | 'rsaSign' | 'hmac' | 'mldsa' | 'kem' | 'disabled', string> = {} as never;
+const keys: Record<'aes' | 'p256' | 'ed25519' | 'rsa' | 'rsaSign' | 'hmac' | 'mldsa' | 'kem' | 'disabled', string> =
+  {} as never;
 let blob: string;
 
 before(async () => {
   // Refused strangers are recorded one by one here; how they are counted together, audit-list.test.ts tries.
-  server = await startTestServer({ config: 'limits: { changesPerSecond: 1000000 }\naudit: { refusalsPerSecond: 1000 }' });
+  server = await startTestServer({
+    config: 'limits: { changesPerSecond: 1000000 }\naudit: { refusalsPerSecond: 1000 }',
+  });
   const { client } = server;
   const made = async (spec: string, usage?: string): Promise<string> =>
     (await client.createKey({ spec: spec as never, usage: usage as never })).id;
@@ -112,7 +115,9 @@ cases('who calls', [
     name: 'somebody with one character of the secret changed',
     path: '/v1/random',
     body: { bytes: 1 },
-    options: () => ({ token: server.token.slice(0, -2) + (server.token.at(-2) === 'A' ? 'B' : 'A') + server.token.at(-1) }),
+    options: () => ({
+      token: server.token.slice(0, -2) + (server.token.at(-2) === 'A' ? 'B' : 'A') + server.token.at(-1),
+    }),
     status: 401,
     code: 'UNAUTHENTICATED',
     operation: 'GenerateRandom',
@@ -123,7 +128,8 @@ describe('tokens that were good once', () => {
   test('an expired one is told that it has expired, to its holder only', async () => {
     const expiresAt = new Date(Date.now() + 600).toISOString();
     const { token } = await server.client.createToken({ name: 'short', roles: ['crypto-user'], expiresAt });
-    const call = (text: string): Promise<TestAnswer> => server.fetch('POST', '/v1/random', { bytes: 1 }, { token: text });
+    const call = (text: string): Promise<TestAnswer> =>
+      server.fetch('POST', '/v1/random', { bytes: 1 }, { token: text });
     assert.equal((await call(token!)).status, 200);
     while (Date.now() <= Date.parse(expiresAt)) await new Promise((resolve) => setTimeout(resolve, 20));
     const expired = await call(token!);
@@ -140,7 +146,12 @@ describe('tokens that were good once', () => {
     const { token, id } = await server.client.createToken({ name: 'gone', roles: ['crypto-user'] });
     await server.client.revokeToken({ id });
     const revoked = await server.fetch('POST', '/v1/random', { bytes: 1 }, { token: token! });
-    const never = await server.fetch('POST', '/v1/random', { bytes: 1 }, { token: `clv_${'A'.repeat(22)}_${'A'.repeat(43)}` });
+    const never = await server.fetch(
+      'POST',
+      '/v1/random',
+      { bytes: 1 },
+      { token: `clv_${'A'.repeat(22)}_${'A'.repeat(43)}` },
+    );
     assertProblem(revoked, 401, 'UNAUTHENTICATED');
     assert.equal(revoked.body.detail, never.body.detail);
     assertRecorded(revoked, 'UNAUTHENTICATED', 'GenerateRandom');
@@ -227,7 +238,13 @@ cases('wrong usage', [
       ['aes', 'encapsulate', {}, 'Encapsulate', /not for `kem`/],
       ['rsa', 'generateDataKey', {}, 'GenerateDataKey', /data keys are made under symmetric keys/],
       ['rsa', 'generateDataKeyPair', { spec: 'P-256' }, 'GenerateDataKeyPair', /symmetric keys/],
-      ['p256', 'sign', { message: b64('a'), algorithm: 'ECDSA_SHA_512' }, 'Sign', /has no algorithm `ECDSA_SHA_512`: it has ECDSA_SHA_256/],
+      [
+        'p256',
+        'sign',
+        { message: b64('a'), algorithm: 'ECDSA_SHA_512' },
+        'Sign',
+        /has no algorithm `ECDSA_SHA_512`: it has ECDSA_SHA_256/,
+      ],
       ['aes', 'encrypt', { plaintext: b64('a'), algorithm: 'RSAES_OAEP_SHA_1' }, 'Encrypt', /has no algorithm/],
       ['hmac', 'generateMac', { message: b64('a'), algorithm: 'HMAC_SHA_512' }, 'GenerateMac', /has no algorithm/],
     ] as const
@@ -347,7 +364,13 @@ cases('ciphertexts and contexts', [
     detail: /well-formed Unicode/,
     operation: 'Encrypt',
   },
-  ...([['a number', 1], ['null', null], ['a list', []]] as const).map(([what, value]) => ({
+  ...(
+    [
+      ['a number', 1],
+      ['null', null],
+      ['a list', []],
+    ] as const
+  ).map(([what, value]) => ({
     name: `a context whose value is ${what}`,
     path: on('aes', 'encrypt'),
     body: { plaintext: b64('a'), context: { a: value } },
@@ -505,7 +528,14 @@ cases('bodies', [
     detail,
     operation: 'GenerateRandom',
   })),
-  ...([['a list', '[]'], ['null', 'null'], ['a text', '"x"'], ['a number', '1']] as const).map(([what, raw]) => ({
+  ...(
+    [
+      ['a list', '[]'],
+      ['null', 'null'],
+      ['a text', '"x"'],
+      ['a number', '1'],
+    ] as const
+  ).map(([what, raw]) => ({
     name: `a body that is ${what}`,
     path: '/v1/random',
     options: { raw },
@@ -702,17 +732,21 @@ cases('numbers and texts', [
     detail: /at most 50 tags/,
     operation: 'TagKey',
   },
-  ...([['an empty key', ''], ['a key of 129 characters', 'k'.repeat(129)], ['a reserved key', 'aws:x']] as const).map(
-    ([what, tag]) => ({
-      name: `a tag with ${what}`,
-      path: on('aes', 'tag'),
-      body: { tags: { [tag]: '1' } },
-      ...BAD,
-      reason: 'Tag',
-      detail: /is not allowed: keys have 1 to 128 characters/,
-      operation: 'TagKey',
-    }),
-  ),
+  ...(
+    [
+      ['an empty key', ''],
+      ['a key of 129 characters', 'k'.repeat(129)],
+      ['a reserved key', 'aws:x'],
+    ] as const
+  ).map(([what, tag]) => ({
+    name: `a tag with ${what}`,
+    path: on('aes', 'tag'),
+    body: { tags: { [tag]: '1' } },
+    ...BAD,
+    reason: 'Tag',
+    detail: /is not allowed: keys have 1 to 128 characters/,
+    operation: 'TagKey',
+  })),
   {
     name: 'a token that has expired before it is made',
     path: '/v1/tokens',
@@ -729,7 +763,12 @@ cases('numbers and texts', [
     detail: /`expiresAt`/,
     operation: 'CreateToken',
   },
-  ...([['no name', ' '], ['a name of 129 characters', 'x'.repeat(129)]] as const).map(([what, name]) => ({
+  ...(
+    [
+      ['no name', ' '],
+      ['a name of 129 characters', 'x'.repeat(129)],
+    ] as const
+  ).map(([what, name]) => ({
     name: `a token with ${what}`,
     path: '/v1/tokens',
     body: { name, roles: ['auditor'] },
@@ -986,8 +1025,9 @@ cases('lists', [
   },
 ]);
 
-cases('places', [
-  ...(
+cases(
+  'places',
+  (
     [
       ['GET', '/v1/nothing'],
       ['GET', '/v1/'],
@@ -1015,7 +1055,7 @@ cases('places', [
     code: 'NOT_FOUND',
     detail: /^there is no `[A-Z]+ \/.*`; \/openapi.json lists what there is$/,
   })),
-]);
+);
 
 describe('strangers', () => {
   test('learn nothing of what there is: an unknown path and a known one are refused alike', async () => {
@@ -1023,11 +1063,10 @@ describe('strangers', () => {
       ['/v1/keys', '/v1/nothing'].map((path) => server.fetch('GET', path, undefined, { token: null })),
     );
     assert.deepEqual([known!.status, known!.body.code], [401, 'UNAUTHENTICATED']);
-    assert.deepEqual([unknown!.status, unknown!.body.code, unknown!.body.detail], [
-      401,
-      'UNAUTHENTICATED',
-      known!.body.detail,
-    ]);
+    assert.deepEqual(
+      [unknown!.status, unknown!.body.code, unknown!.body.detail],
+      [401, 'UNAUTHENTICATED', known!.body.detail],
+    );
   });
 
   test('are refused before what they sent is judged', async () => {
@@ -1068,7 +1107,7 @@ describe('HTTP itself', () => {
       plaintext: b64('a'),
     });
     assertProblem(answer, 404, 'KEY_NOT_FOUND');
-    assert.equal(answer.body.detail, "key `x??{\"fake\":1}?'` does not exist");
+    assert.equal(answer.body.detail, 'key `x??{"fake":1}?\'` does not exist');
   });
 
   /** Sends bytes as they are; gives what came back until the server closed, or until we do. */
@@ -1100,7 +1139,11 @@ function assertProblem({ status, headers, body }: TestAnswer, expected: number, 
   assert.equal(body.type, `urn:claviger:error:${code}`);
   assert.equal(body.requestId, headers.get('x-request-id'));
   const known = ['type', 'title', 'status', 'detail', 'code', 'reason', 'requestId'];
-  assert.deepEqual(Object.keys(body).filter((name) => !known.includes(name)), [], 'nothing of the inside');
+  assert.deepEqual(
+    Object.keys(body).filter((name) => !known.includes(name)),
+    [],
+    'nothing of the inside',
+  );
   assert.doesNotMatch(JSON.stringify(body), /\/src\/|node:|at \w+ \(|sqlite|stack/i);
   // Our words: lower case at the start, no final period.
   assert.doesNotMatch(body.detail, /\.$/);

@@ -50,15 +50,8 @@ describe('over HTTP', () => {
     for (let round = 0; round < 3; round++) {
       const answers = await Promise.all(calls.map(([method, path, body]) => server.fetch(method, path, body)));
       for (const [n, { status, body }] of answers.entries()) {
-        assert.deepEqual([status, body.code], [503, 'AUDIT_UNAVAILABLE'], calls[n]!.join(' '));
-        assert.deepEqual(Object.keys(body).toSorted(), [
-          'code',
-          'detail',
-          'requestId',
-          'status',
-          'title',
-          'type',
-        ]);
+        assert.deepEqual([status, body.code], [503, 'AUDIT_UNAVAILABLE'], `${calls[n]![0]} ${calls[n]![1]}`);
+        assert.deepEqual(Object.keys(body).toSorted(), ['code', 'detail', 'requestId', 'status', 'title', 'type']);
       }
     }
     assert.equal(readLog(disk.folder).length, before, 'nothing was recorded');
@@ -71,16 +64,20 @@ describe('over HTTP', () => {
     const opened = await server.fetch('POST', `/v1/keys/${aes.id}:decrypt`, { ciphertext: encrypted.ciphertext });
     assert.equal(opened.body.plaintext, PLAINTEXT);
     checkLog(disk.folder);
-    assert.deepEqual(told.filter(([level]) => level === 'error'), [], 'the log has not failed for good');
+    assert.deepEqual(
+      told.filter(([level]) => level === 'error'),
+      [],
+      'the log has not failed for good',
+    );
   });
 
   test('under load, what was answered before the disk was full is there, and what was refused is not', async (t) => {
     if (typeof disk === 'string') return skip(t, disk);
     const made = new Set<string>();
     let refused = 0;
-    let over = false;
+    const over = { now: false };
     const caller = async (): Promise<void> => {
-      while (!over) {
+      while (!over.now) {
         const { status, body } = await server.fetch('POST', '/v1/keys', { spec: 'HMAC-SHA-256' });
         if (status === 201) made.add(body.id as string);
         else if (body.code === 'AUDIT_UNAVAILABLE') refused += 1;
@@ -97,7 +94,7 @@ describe('over HTTP', () => {
         disk.free();
       }
     } finally {
-      over = true;
+      over.now = true;
       await Promise.all(callers);
     }
     const stored = query(disk.folder, "SELECT id FROM keys WHERE spec = 'HMAC-SHA-256'").map(({ id }) => id as string);

@@ -83,7 +83,9 @@ async function startLoad(server: ChildServer, { aes, p256, tagged }: SharedKeys,
           const body = { message: MESSAGE.toString('base64') };
           answered.push(await post(agent, server, `/v1/keys/${p256}:sign`, 'Sign', body));
         } else {
-          answered.push(await post(agent, server, `/v1/keys/${tagged}:tag`, 'TagKey', { tags: { [`c${number}`]: String(n) } }));
+          answered.push(
+            await post(agent, server, `/v1/keys/${tagged}:tag`, 'TagKey', { tags: { [`c${number}`]: String(n) } }),
+          );
         }
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
@@ -145,7 +147,11 @@ async function checkAnswers(
       assert.deepEqual(Buffer.from((await client.decrypt({ key: info.id, ciphertext })).plaintext), MESSAGE);
     } else if (operation === 'Encrypt') {
       const ciphertext = Buffer.from(body.ciphertext as string, 'base64');
-      const opened = await client.decrypt({ key: shared.aes, ciphertext, context: body.context as Record<string, string> });
+      const opened = await client.decrypt({
+        key: shared.aes,
+        ciphertext,
+        context: body.context as Record<string, string>,
+      });
       assert.deepEqual(Buffer.from(opened.plaintext), MESSAGE);
     } else if (operation === 'Sign') {
       const signature = Buffer.from(body.signature as string, 'base64');

@@ -51,7 +51,10 @@ describe('the root key', () => {
     const { key, ciphertext } = await encryptOnce();
     const file = join(folder, 'root.key');
     renameSync(file, `${file}.kept`);
-    await assert.rejects(open(), { code: 'SEALED', message: /has keys, but its root key is missing: root key in the file/ });
+    await assert.rejects(open(), {
+      code: 'SEALED',
+      message: /has keys, but its root key is missing: root key in the file/,
+    });
     assert.ok(!existsSync(file));
     renameSync(`${file}.kept`, file);
     await using claviger = await open();

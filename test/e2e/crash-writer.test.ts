@@ -66,7 +66,10 @@ test('a store that somebody else locks ends the process with code 1, nothing hal
     const again = await startChildServer(folder);
     const response = await fetch(`${again.endpoint}/v1/keys`, { headers: { authorization: `Bearer ${again.token}` } });
     const { keys } = (await response.json()) as { keys: { id: string }[] };
-    assert.deepEqual(keys.map(({ id }) => id), [made.id]);
+    assert.deepEqual(
+      keys.map(({ id }) => id),
+      [made.id],
+    );
     assert.equal(await again.terminate(), 0);
   } finally {
     removeFolder(folder);

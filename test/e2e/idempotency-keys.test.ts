@@ -22,10 +22,13 @@ test('a repeat gives the first answer to the letter, changes nothing, and has a 
   const records = readLog(server.folder).filter(({ record }) =>
     [first, second].some(({ headers }) => headers.get('x-request-id') === record['requestId']),
   );
-  assert.deepEqual(records.map(({ record }) => [record['operation'], record['outcome']]), [
-    ['CreateKey', 'OK'],
-    ['CreateKey', 'OK'],
-  ]);
+  assert.deepEqual(
+    records.map(({ record }) => [record['operation'], record['outcome']]),
+    [
+      ['CreateKey', 'OK'],
+      ['CreateKey', 'OK'],
+    ],
+  );
 });
 
 test('the same for a change of a key, an alias and its deletion', async () => {

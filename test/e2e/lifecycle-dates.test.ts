@@ -73,7 +73,8 @@ describe('deletion', () => {
     await api.rotateKey({ key: id });
     const sealed = materialsOf(id);
     assert.equal(sealed.length, 3);
-    for (const blob of sealed) assert.notDeepEqual(filesWith(folder, blob), [], 'the test can find it while it is there');
+    for (const blob of sealed)
+      assert.notDeepEqual(filesWith(folder, blob), [], 'the test can find it while it is there');
     await destroy(id);
     assert.deepEqual(materialsOf(id), []);
     for (const blob of sealed) assert.deepEqual(filesWith(folder, blob), []);

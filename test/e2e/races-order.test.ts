@@ -41,7 +41,7 @@ describe('one key', () => {
     const log = readLog(server.folder);
     let looked = 0;
     for (const { id, state } of keys) {
-      const now = { state: state as KeyState, going: false };
+      const now = { state, going: false };
       for (const { record, index } of log.filter(({ record }) => record['key'] === id)) {
         const expected = replayed(now, record['operation'] as string);
         assert.equal(record['outcome'], expected, `record ${index}: ${record['operation']} of a ${now.state} key`);
@@ -58,10 +58,20 @@ describe('one key', () => {
       const { id } = await server.client.createKey({ spec });
       const answers = await Promise.all(Array.from({ length: 20 }, () => post(`${id}:rotate`)));
       const given = answers.map(({ body }) => body.primaryVersion as number).toSorted((a, b) => a - b);
-      assert.deepEqual(given, Array.from({ length: 20 }, (_, n) => n + 2), 'each caller was given a version of its own');
+      assert.deepEqual(
+        given,
+        Array.from({ length: 20 }, (_, n) => n + 2),
+        'each caller was given a version of its own',
+      );
       const { versions, primaryVersion } = await server.client.describeKey({ key: id });
-      assert.deepEqual(versions.map(({ version }) => version), Array.from({ length: 21 }, (_, n) => n + 1));
-      assert.deepEqual(versions.filter(({ state }) => state === 'Active').map(({ version }) => version), [21]);
+      assert.deepEqual(
+        versions.map(({ version }) => version),
+        Array.from({ length: 21 }, (_, n) => n + 1),
+      );
+      assert.deepEqual(
+        versions.filter(({ state }) => state === 'Active').map(({ version }) => version),
+        [21],
+      );
       assert.equal(primaryVersion, 21);
     }
   });
@@ -116,7 +126,10 @@ describe('one name', () => {
     );
     const { OK, ...others } = tally(answers);
     assert.equal(OK, 1);
-    assert.deepEqual(Object.keys(others).filter((code) => code !== 'KEY_EXISTS' && code !== 'CONFLICT'), []);
+    assert.deepEqual(
+      Object.keys(others).filter((code) => code !== 'KEY_EXISTS' && code !== 'CONFLICT'),
+      [],
+    );
     const { tenants } = await server.client.listTenants({ limit: 1000 });
     assert.equal(tenants.filter(({ name }) => name === 'acme').length, 1);
   });

@@ -24,8 +24,7 @@ test('a key that is disabled encrypts and decrypts nothing until it is enabled',
   const { id } = await server.client.createKey({ spec: 'AES-256-GCM' });
   const { ciphertext } = (await post(`${id}:encrypt`, { plaintext: PLAINTEXT })).body as { ciphertext: string };
   const raced = await runRace({
-    use: (n) =>
-      n % 2 === 0 ? post(`${id}:encrypt`, { plaintext: PLAINTEXT }) : post(`${id}:decrypt`, { ciphertext }),
+    use: (n) => (n % 2 === 0 ? post(`${id}:encrypt`, { plaintext: PLAINTEXT }) : post(`${id}:decrypt`, { ciphertext })),
     takeAway: () => post(`${id}:disable`),
     giveBack: () => post(`${id}:enable`),
   });
@@ -160,7 +159,10 @@ test('a rotation that was answered holds for every encryption asked after it', a
   const used = readLog(server.folder)
     .filter(({ record }) => record['key'] === id && record['operation'] === 'Encrypt' && record['outcome'] === 'OK')
     .map(({ record }) => record['keyVersion'] as number);
-  assert.deepEqual(used, used.toSorted((a, b) => a - b));
+  assert.deepEqual(
+    used,
+    used.toSorted((a, b) => a - b),
+  );
 });
 
 test('the log of all this is whole', () => {

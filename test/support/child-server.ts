@@ -33,7 +33,10 @@ export interface ChildOptions {
 /** Starts `claviger dev` on a folder and a free port. */
 export async function startChildServer(folder: string, options: ChildOptions = {}): Promise<ChildServer> {
   const configFile = join(folder, 'claviger.yaml');
-  writeFileSync(configFile, `listen: { port: 0 }\nstore: { folder: ${JSON.stringify(folder)} }\n${options.config ?? ''}`);
+  writeFileSync(
+    configFile,
+    `listen: { port: 0 }\nstore: { folder: ${JSON.stringify(folder)} }\n${options.config ?? ''}`,
+  );
   const command = [process.execPath, join(ROOT, 'bin/claviger.js'), 'dev', '--json', '--config', configFile];
   const [program, ...args] =
     options.shell === undefined ? command : ['/bin/sh', '-c', `${options.shell}; exec "$@"`, 'sh', ...command];

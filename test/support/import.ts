@@ -38,5 +38,9 @@ export async function importInto(
   wish: ImportWish = {},
 ): Promise<KeyInfo> {
   const wrapped = await wrapFor(api, key, material, wish);
-  return api.importKeyMaterial({ key, ...wrapped, ...(wish.expiresAt === undefined ? {} : { expiresAt: wish.expiresAt }) });
+  return api.importKeyMaterial({
+    key,
+    ...wrapped,
+    ...(wish.expiresAt === undefined ? {} : { expiresAt: wish.expiresAt }),
+  });
 }

@@ -36,9 +36,9 @@ export async function runRace({ use, takeAway, giveBack, callers = 16, rounds = 
   const uses: Asked[] = [];
   const takenAway: Asked[] = [];
   const givenBack: Asked[] = [];
-  let over = false;
+  const over = { now: false };
   const caller = async (): Promise<void> => {
-    for (let n = 0; !over; n++) uses.push(await asked(() => use(n)));
+    for (let n = 0; !over.now; n++) uses.push(await asked(() => use(n)));
   };
   const running = Array.from({ length: callers }, caller);
   const until = async (count: number): Promise<void> => {
@@ -54,7 +54,7 @@ export async function runRace({ use, takeAway, giveBack, callers = 16, rounds = 
     }
     await until(callers);
   } finally {
-    over = true;
+    over.now = true;
     await Promise.all(running);
   }
   return { uses, takenAway, givenBack };
@@ -67,7 +67,11 @@ export function assertNothingLate({ uses, takenAway, givenBack }: Raced): void {
     const back = givenBack[round]!.askedAt;
     const between = uses.filter((use) => use.askedAt > answeredAt && use.answeredAt < back);
     assert.ok(between.length > 0, 'somebody tried in between');
-    assert.deepEqual(between.filter((use) => use.status === 200), [], 'released after it was taken away');
+    assert.deepEqual(
+      between.filter((use) => use.status === 200),
+      [],
+      'released after it was taken away',
+    );
   }
 }
 
@@ -82,7 +86,11 @@ export function assertLogInOrder(
     const to = givenBack[round]!.index;
     assert.ok(from >= 0 && to > from);
     const wrong = successes.filter(({ index }) => index > from && index < to);
-    assert.deepEqual(wrong.map(({ index }) => index), [], `used between records ${from} and ${to}`);
+    assert.deepEqual(
+      wrong.map(({ index }) => index),
+      [],
+      `used between records ${from} and ${to}`,
+    );
   }
 }
 

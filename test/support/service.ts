@@ -48,7 +48,7 @@ export interface TestServiceOptions extends Partial<ServiceOptions> {
 export async function openTestService(options: TestServiceOptions = {}): Promise<TestService> {
   const folder = options.folder ?? testFolder();
   const clock = options.clock ?? new FakeClock();
-  const { services, close } = await openService({
+  const opened = await openService({
     unseal: fileUnseal(join(folder, 'root.key'), systemRandom),
     region: 'us-east-1',
     limits: { cryptoPerSecond: 10_000_000, changesPerSecond: 10_000_000 },
@@ -57,6 +57,7 @@ export async function openTestService(options: TestServiceOptions = {}): Promise
     folder,
     clock,
   });
+  const { services } = opened;
   const tenant = async (name: string): Promise<string> => (await ensureTenants(services, [{ name }])).id;
   const tenantId = await tenant('default');
   const of = (principal: Principal): ClavigerApi => apiOf(services, principal);
@@ -71,9 +72,9 @@ export async function openTestService(options: TestServiceOptions = {}): Promise
     api: as('key-administrator', 'crypto-user'),
     tenant,
     runJobs: () => runLifecycle(services),
-    close,
+    close: () => opened.close(),
     remove: async () => {
-      await close();
+      await opened.close();
       removeFolder(folder);
     },
   };

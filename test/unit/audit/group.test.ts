@@ -103,10 +103,16 @@ describe('a collision', () => {
       { put: 'tenant', tenant, sealedKey: Buffer.alloc(1) },
     ];
     const other: Change[] = [{ put: 'key', key: key('019a0000-0000-7000-8000-0000000000bb') }];
-    assert.deepEqual(group([job(1), job(2)], [
-      [1, colliding],
-      [2, other],
-    ]), ['conflict', 'done']);
+    assert.deepEqual(
+      group(
+        [job(1), job(2)],
+        [
+          [1, colliding],
+          [2, other],
+        ],
+      ),
+      ['conflict', 'done'],
+    );
     assert.equal(await opened.reader.key(KEY), null);
     assert.notEqual(await opened.reader.key('019a0000-0000-7000-8000-0000000000bb'), null);
     assert.deepEqual(await outcomes(), ['CONFLICT', 'OK']);
@@ -114,7 +120,18 @@ describe('a collision', () => {
 
   test('changes no entity: what was decided meanwhile stands', () => {
     const tenant = { id: 'another', name: 'default', accountId: '999999999999', createdAt: 1 };
-    group([job(1)], [[1, [{ put: 'key', key: key() }, { put: 'tenant', tenant, sealedKey: Buffer.alloc(1) }]]]);
+    group(
+      [job(1)],
+      [
+        [
+          1,
+          [
+            { put: 'key', key: key() },
+            { put: 'tenant', tenant, sealedKey: Buffer.alloc(1) },
+          ],
+        ],
+      ],
+    );
     assert.deepEqual(group([job(2, READ_KEY)], []), ['done']);
   });
 
@@ -150,7 +167,10 @@ describe('the log', () => {
     group([job(1), job(2, { outcome: 'KEY_STATE' })], [[1, PUT_KEY]]);
     group([job(3, READ_KEY), job(4)], []);
     const { records } = await opened.reader.auditRecords(ALL);
-    assert.deepEqual(records.map(({ index }) => index), [2, 1, 0]);
+    assert.deepEqual(
+      records.map(({ index }) => index),
+      [2, 1, 0],
+    );
   });
 
   test('of a group that was given up holds nothing, and the next record takes its number', async () => {
@@ -168,7 +188,10 @@ describe('the log', () => {
     group([job(3, at('2025-01-01T00:00:00Z')), job(4, at('2026-01-03T00:00:00Z'))], []);
     const { records } = await opened.reader.auditRecords(ALL);
     const times = records.map(({ entry }) => (JSON.parse(Buffer.from(entry).toString()) as { time: string }).time);
-    assert.deepEqual(times.map((time) => time.slice(0, 10)), ['2026-01-03', '2026-01-02', '2026-01-02', '2026-01-02']);
+    assert.deepEqual(
+      times.map((time) => time.slice(0, 10)),
+      ['2026-01-03', '2026-01-02', '2026-01-02', '2026-01-02'],
+    );
   });
 
   test('goes on where it ended after it was opened anew', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createPublicKey, generateKeyPairSync, randomUUID, verify } from 'node:crypto';
+import { generateKeyPairSync, randomUUID, verify, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -122,9 +122,15 @@ describe('a signature', () => {
     assert.deepEqual([bad.verdict, good.verdict], ['sign-failed', 'done']);
   });
 
-  function signer(keyHandleId: string): { task: SignTask; publicKey: ReturnType<typeof createPublicKey> } {
+  function signer(keyHandleId: string): { task: SignTask; publicKey: KeyObject } {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    const task = { keyHandleId, spec: 'P-256', key: privateKey, algorithm: 'ECDSA_SHA_256', input: { message } } as const;
+    const task = {
+      keyHandleId,
+      spec: 'P-256',
+      key: privateKey,
+      algorithm: 'ECDSA_SHA_256',
+      input: { message },
+    } as const;
     return { task, publicKey };
   }
 });

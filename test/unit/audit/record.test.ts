@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
-import { leafHash, nodeHash, sealRecord, treeHead, type Placement, type RecordDraft } from '../../../src/audit/record.ts';
+import {
+  leafHash,
+  nodeHash,
+  sealRecord,
+  treeHead,
+  type Placement,
+  type RecordDraft,
+} from '../../../src/audit/record.ts';
 import { systemRandom } from '../../../src/crypto/random.ts';
 import { draft } from './jobs.ts';
 
@@ -109,16 +116,13 @@ describe('an entry', () => {
       assert.ok(!entry.includes(text), `the entry shows ${text}`);
     }
     const opened = JSON.parse(openings) as Record<string, [string, string]>;
-    assert.deepEqual(
-      Object.fromEntries(Object.entries(opened).map(([name, [, value]]) => [name, value])),
-      {
-        principal: 'alice@example.org',
-        source: '192.0.2.7',
-        digest: secret.digest,
-        context: '{"patient":"Müller"}',
-        resource: 'alias/payroll',
-      },
-    );
+    assert.deepEqual(Object.fromEntries(Object.entries(opened).map(([name, [, value]]) => [name, value])), {
+      principal: 'alice@example.org',
+      source: '192.0.2.7',
+      digest: secret.digest,
+      context: '{"patient":"Müller"}',
+      resource: 'alias/payroll',
+    });
     const [salt, value] = opened['source']!;
     const commitment = createHash('sha256').update(Buffer.from(salt, 'base64')).update(value).digest('base64');
     assert.equal(parsed(entry)['source'], commitment);
@@ -149,7 +153,11 @@ describe('an entry', () => {
 
   test('with the largest context and the longest texts stays under 65,536 bytes', () => {
     const context = Object.fromEntries(Array.from({ length: 64 }, (_, n) => [`${n}`.padEnd(64, 'k'), 'v'.repeat(64)]));
-    const large = draft({ context, destinationContext: context, policies: Array.from({ length: 64 }, () => 'p'.repeat(200)) });
+    const large = draft({
+      context,
+      destinationContext: context,
+      policies: Array.from({ length: 64 }, () => 'p'.repeat(200)),
+    });
     assert.ok(sealRecord(large, AT, systemRandom).entry.length < 65_536);
   });
 });
@@ -194,7 +202,11 @@ test('an aggregate says how many, from when to when, and has no latency', () => 
   const aggregate = { count: 12, fromMs: 1000, toMs: 1999 };
   const { entry } = sealRecord(draft({ aggregate, principal: null, tenantId: null }), AT, systemRandom);
   const record = parsed(entry);
-  assert.deepEqual(record['aggregate'], { count: 12, from: '1970-01-01T00:00:01.000Z', to: '1970-01-01T00:00:01.999Z' });
+  assert.deepEqual(record['aggregate'], {
+    count: 12,
+    from: '1970-01-01T00:00:01.000Z',
+    to: '1970-01-01T00:00:01.999Z',
+  });
   assert.ok(!('latencyUs' in record));
 });
 

@@ -123,6 +123,7 @@ test('every bit of header, nonce, text and tag is covered', () => {
 });
 
 function sameContext(a: Record<string, string>, b: Record<string, string>): boolean {
-  const sorted = (context: Record<string, string>): string => JSON.stringify(Object.entries(context).toSorted());
+  const sorted = (context: Record<string, string>): string =>
+    JSON.stringify(Object.entries(context).toSorted(([a], [b]) => (a < b ? -1 : 1)));
   return sorted(a) === sorted(b);
 }

@@ -4,7 +4,10 @@ import fc from 'fast-check';
 import { encodeContext } from '../../../src/bytes/length-prefixed.ts';
 import { CONTEXT_BYTES_MAX, CONTEXT_PAIRS_MAX, requireContext } from '../../../src/envelope/context.ts';
 
-const text = fc.oneof(fc.string({ unit: 'grapheme', maxLength: 6 }), fc.constantFrom('', 'a', 'b', 'ab', '\0', '\u00e9', 'e\u0301'));
+const text = fc.oneof(
+  fc.string({ unit: 'grapheme', maxLength: 6 }),
+  fc.constantFrom('', 'a', 'b', 'ab', '\0', '\u00e9', 'e\u0301'),
+);
 const context = fc.dictionary(text, text, { maxKeys: 5, noNullPrototype: true });
 
 test('two contexts have the same encoding only where they have the same pairs', () => {
@@ -35,10 +38,10 @@ test('an encoding is read back as the pairs that it was made of: nothing in it i
 
 test('pairs are sorted by the bytes of their names, not by UTF-16', () => {
   // U+FFFD has the smaller bytes (EF BF BD), U+1F600 the smaller first UTF-16 unit (D83D).
-  assert.deepEqual([...decodedPairs(encodeContext({ '\u{1f600}': '1', '\ufffd': '2' }))].map(([name]) => name), [
-    '\ufffd',
-    '\u{1f600}',
-  ]);
+  assert.deepEqual(
+    [...decodedPairs(encodeContext({ '\u{1f600}': '1', '\ufffd': '2' }))].map(([name]) => name),
+    ['\ufffd', '\u{1f600}'],
+  );
 });
 
 test('names that differ in normal form, case or white space are different names', () => {

@@ -163,8 +163,14 @@ test('a refused use says what to do next', () => {
   };
   assert.equal(told('Suspended'), 'key k1 is disabled; enable it first');
   assert.equal(told('PreActive'), 'cannot use key k1: state is `PreActive`; activate it first');
-  assert.equal(told('Active', { deletionAt: 1 }), 'cannot use key k1: it is pending deletion; cancel the deletion first');
-  assert.equal(told('Active', { materialPresent: false }), 'cannot use key k1: it has no key material; import it first');
+  assert.equal(
+    told('Active', { deletionAt: 1 }),
+    'cannot use key k1: it is pending deletion; cancel the deletion first',
+  );
+  assert.equal(
+    told('Active', { materialPresent: false }),
+    'cannot use key k1: it has no key material; import it first',
+  );
 });
 
 function key(state: KeyState) {

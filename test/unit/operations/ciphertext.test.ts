@@ -128,17 +128,18 @@ describe('a ciphertext', () => {
   });
 
   async function refused(ciphertext: Uint8Array, what: string): Promise<void> {
-    await assert.rejects(
-      api.decrypt({ key, ciphertext, context: CONTEXT }),
-      (error: Error & { code: string }) => {
-        // A header that names another existing key says so; there is none here, so everything is one answer.
-        assert.deepEqual([error.code, error.message], [
+    await assert.rejects(api.decrypt({ key, ciphertext, context: CONTEXT }), (error: Error & { code: string }) => {
+      // A header that names another existing key says so; there is none here, so everything is one answer.
+      assert.deepEqual(
+        [error.code, error.message],
+        [
           'INVALID_CIPHERTEXT',
           'the ciphertext does not open: it was changed, or key or encryption context are not the ones it was made with',
-        ], what);
-        return true;
-      },
-    );
+        ],
+        what,
+      );
+      return true;
+    });
   }
 });
 

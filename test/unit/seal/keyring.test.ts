@@ -98,7 +98,8 @@ test('the root check opens under the root that made it, and tells another by its
     code: 'SEALED',
     message: /does not open the store/,
   });
-  for (const check of [Buffer.alloc(0), Buffer.alloc(48)]) assert.throws(() => keyring.requireRoot(check), { code: 'SEALED' });
+  for (const check of [Buffer.alloc(0), Buffer.alloc(48)])
+    assert.throws(() => keyring.requireRoot(check), { code: 'SEALED' });
 });
 
 test('a fingerprint knows material again, after a restart too, and says nothing across tenants', async () => {

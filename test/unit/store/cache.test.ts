@@ -82,7 +82,10 @@ async function withCache(
     writer.commit();
   };
   try {
-    put([{ put: 'key', key: key() }, { put: 'credential', credential: CREDENTIAL }]);
+    put([
+      { put: 'key', key: key() },
+      { put: 'credential', credential: CREDENTIAL },
+    ]);
     await run(new StoreCache(opened.reader), put);
   } finally {
     opened.remove();

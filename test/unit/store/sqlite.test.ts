@@ -97,7 +97,10 @@ describe('migrations', () => {
     assert.throws(() => migrate(db, 'test', broken), /already exists/);
     assert.equal(db.prepare('PRAGMA user_version').get()!['user_version'], 1);
     assert.deepEqual(
-      db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all().map(({ name }) => name),
+      db
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        .all()
+        .map(({ name }) => name),
       ['a'],
     );
   });
@@ -181,7 +184,10 @@ describe('rows', () => {
     cause: fc.constantFrom('created', 'imported', 'rotated-on-demand', 'rotated-by-schedule'),
     createdAt: time,
     expiresAt: fc.option(time),
-    backings: fc.constantFrom([{ provider: 'software', ref: 'x/1' }], [{ provider: 'software', ref: 'x/1', fingerprint: 'f' }]),
+    backings: fc.constantFrom(
+      [{ provider: 'software', ref: 'x/1' }],
+      [{ provider: 'software', ref: 'x/1', fingerprint: 'f' }],
+    ),
     publicKey: fc.option(fc.uint8Array({ minLength: 1, maxLength: 40 })),
   });
 
@@ -190,10 +196,7 @@ describe('rows', () => {
     await fc.assert(
       fc.asyncProperty(keys, keys, fc.array(versions, { maxLength: 3 }), async (key, changes, made) => {
         const rows = made.map((version, index) => ({ ...version, keyId: key.id, version: index + 1 }));
-        put(writer, [
-          { put: 'key', key },
-          ...rows.map((version): Change => ({ put: 'version', version })),
-        ]);
+        put(writer, [{ put: 'key', key }, ...rows.map((version): Change => ({ put: 'version', version }))]);
         assert.deepEqual(await reader.key(key.id), { key: plain(key), versions: rows });
         // What a key is, and whose, never changes.
         const { id, tenantId, spec, usage, origin, createdAt } = key;
@@ -258,11 +261,14 @@ describe('lists', () => {
     const other = { id: 'other', name: 'other', accountId: '210987654321', createdAt: 1 };
     put(writer, [{ put: 'tenant', tenant: other, sealedKey: Buffer.alloc(1) }]);
     const ids = Array.from({ length: 23 }, (_, n) => `019a0000-0000-7000-8000-${String(n).padStart(12, '0')}`);
-    put(writer, ids.map((id, n): Change => ({ put: 'key', key: key(id, n % 4 === 3 ? { tenantId: 'other' } : {}) })));
+    put(
+      writer,
+      ids.map((id, n): Change => ({ put: 'key', key: key(id, n % 4 === 3 ? { tenantId: 'other' } : {}) })),
+    );
     const mine = ids.filter((_, n) => n % 4 !== 3);
     for (const limit of [1, 2, 5, 18, 100]) {
       const found: string[] = [];
-      for (let after: string | null = null; ; ) {
+      for (let after: string | null = null; ;) {
         const page = await reader.keyIds(TENANT, { after, limit });
         found.push(...page);
         if (page.length < limit) break;
