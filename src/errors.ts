@@ -143,6 +143,14 @@ export function errorOf(
   return new ClavigerError(REASONS[reason].code, message, { ...options, reason });
 }
 
+/** The one refusal of whatever does not open: its words say nothing of where it failed, which an attacker could use. */
+export function invalidCiphertext(): ClavigerError {
+  return new ClavigerError(
+    'INVALID_CIPHERTEXT',
+    'the ciphertext does not open: it was changed, or key or encryption context are not the ones it was made with',
+  );
+}
+
 /** Anything thrown, as a `ClavigerError`: what is not ours becomes INTERNAL and says nothing of the inside. */
 export function toClavigerError(thrown: unknown): ClavigerError {
   if (thrown instanceof ClavigerError) return thrown;

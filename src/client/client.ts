@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ClavigerError, ERRORS, REASONS, type ErrorCode, type Reason } from '../errors.ts';
+import { ClavigerError, ERRORS, invalidCiphertext, REASONS, type ErrorCode, type Reason } from '../errors.ts';
 import type { ClavigerApi, OperationKey } from '../operations/index.ts';
 import { encodeBytes, keyOfCiphertext, problem, ROUTES, type Route } from '../wire/index.ts';
 
@@ -96,7 +96,7 @@ function named(name: OperationKey, input: Fields): Fields {
   if ((name !== 'decrypt' && name !== 'reEncrypt') || input['key'] !== undefined) return input;
   const key = keyOfCiphertext(input['ciphertext'] as Uint8Array);
   if (key !== null) return { ...input, key };
-  throw new ClavigerError('INVALID_CIPHERTEXT', 'the ciphertext does not name its key; give `key`');
+  throw invalidCiphertext();
 }
 
 /** Puts what the path names into it; the rest goes into query or body. */

@@ -4,8 +4,8 @@
  * @module
  */
 import { decapsulate as open, encapsulate as seal } from 'node:crypto';
+import { invalidCiphertext } from '../errors.ts';
 import type { Spec } from '../model/spec.ts';
-import { invalidCiphertext } from './invalid-ciphertext.ts';
 import { loadPublic, type PrivateHandle } from './key-material.ts';
 
 /** FIPS 203, table 3. */

@@ -16,10 +16,9 @@ import {
   type KeyObject,
 } from 'node:crypto';
 import { promisify } from 'node:util';
-import { ClavigerError } from '../errors.ts';
+import { ClavigerError, invalidCiphertext } from '../errors.ts';
 import { IMPORT_ALGORITHMS, type ImportAlgorithmName } from '../model/algorithm.ts';
 import type { Random } from '../ports/random.ts';
-import { invalidCiphertext } from './invalid-ciphertext.ts';
 import { modulusBytes } from './key-material.ts';
 import { SecretBytes } from './secret-bytes.ts';
 

@@ -4,10 +4,9 @@
  * @module
  */
 import { constants, publicEncrypt, subtle, type KeyObject, type webcrypto } from 'node:crypto';
-import { ClavigerError } from '../errors.ts';
+import { ClavigerError, invalidCiphertext } from '../errors.ts';
 import { ENCRYPTION_ALGORITHMS, type EncryptionAlgorithmName } from '../model/algorithm.ts';
 import { algorithmsOf, type Spec } from '../model/spec.ts';
-import { invalidCiphertext } from './invalid-ciphertext.ts';
 import { loadPublic, modulusBytes, type PrivateHandle } from './key-material.ts';
 import { slowTurns } from './slow.ts';
 

@@ -7,8 +7,8 @@
  * @module
  */
 import { createCipheriv, createDecipheriv, type Cipheriv } from 'node:crypto';
+import { invalidCiphertext } from '../errors.ts';
 import type { Random } from '../ports/random.ts';
-import { invalidCiphertext } from './invalid-ciphertext.ts';
 
 const KEY_BYTES = 32;
 const NONCE_BYTES = 24;

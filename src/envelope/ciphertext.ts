@@ -3,8 +3,8 @@
  *
  * @module
  */
+import { invalidCiphertext } from '../errors.ts';
 import { encodeContext, lengthPrefixed } from '../bytes/length-prefixed.ts';
-import { invalidCiphertext } from '../crypto/invalid-ciphertext.ts';
 import { uuidBytes, uuidText } from '../model/ids.ts';
 import type { EncryptionContext } from './context.ts';
 

@@ -6,10 +6,9 @@
  *
  * @module
  */
-import { invalidCiphertext } from '../crypto/invalid-ciphertext.ts';
 import { blobAad, parseBlob, type ParsedBlob } from '../envelope/ciphertext.ts';
 import { NO_CONTEXT, type EncryptionContext } from '../envelope/context.ts';
-import { ClavigerError } from '../errors.ts';
+import { ClavigerError, invalidCiphertext } from '../errors.ts';
 import type { EncryptionAlgorithmName } from '../model/algorithm.ts';
 import type { KeyVersion, KeyWithVersions } from '../model/key.ts';
 import { entity } from '../store/change.ts';

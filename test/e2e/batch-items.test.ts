@@ -160,7 +160,7 @@ describe('signBatch and verifyBatch', () => {
       'KEY_USAGE',
       'INVALID_ARGUMENT',
     ]);
-    assert.equal('output' in results[5]! && results[5]!.output.algorithm, algorithm);
+    assert.equal('output' in results[5]! && results[5].output.algorithm, algorithm);
   });
 
   test('with fast signatures among mistakes keep signature and item together', async () => {

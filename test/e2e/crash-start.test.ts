@@ -104,7 +104,10 @@ describe('a passphrase', () => {
       code: 'SEALED',
       message: /the passphrase does not open the root key/,
     });
-    await assert.rejects(Claviger.open({ ...options, passphrase: '' }), { code: 'SEALED' });
+    await assert.rejects(Claviger.open({ ...options, passphrase: '' }), {
+      code: 'INVALID_ARGUMENT',
+      message: /at least 12/,
+    });
     await assert.rejects(open(), { code: 'SEALED', message: /not in the expected form/ });
 
     await using again = await Claviger.open(options);

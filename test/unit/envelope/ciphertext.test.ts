@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { invalidCiphertext } from '../../../src/crypto/invalid-ciphertext.ts';
+import { invalidCiphertext } from '../../../src/errors.ts';
 import { XaesKey } from '../../../src/crypto/xaes.ts';
 import {
   blobAad,

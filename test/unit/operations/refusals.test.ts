@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { RefusalThrottle, type AggregatedRefusals } from '../../../src/operations/refusals.ts';
+
+interface TestThrottle {
+  readonly throttle: RefusalThrottle;
+  readonly clock: { ms: number };
+  readonly flushed: AggregatedRefusals[];
+}
+
+function throttle(singleMax?: number): TestThrottle {
+  const clock = { ms: 1000 };
+  const flushed: AggregatedRefusals[] = [];
+  return {
+    throttle: new RefusalThrottle(
+      () => clock.ms,
+      (one) => flushed.push(one),
+      singleMax,
+    ),
+    clock,
+    flushed,
+  };
+}
+
+test('the first ten refusals of a source are recorded one by one, the rest as one with their count and times', () => {
+  const { throttle: refusals, clock, flushed } = throttle();
+  const alone = Array.from({ length: 25 }, () => {
+    clock.ms += 10;
+    return refusals.recordAlone('192.0.2.1');
+  });
+  assert.deepEqual(alone, [...Array.from({ length: 10 }, () => true), ...Array.from({ length: 15 }, () => false)]);
+  refusals.flush();
+  assert.deepEqual(flushed, [{ source: '192.0.2.1', count: 15, fromMs: 1010, toMs: 1250 }]);
+});
+
+test('sources are told apart', () => {
+  const { throttle: refusals, flushed } = throttle(1);
+  assert.deepEqual(
+    ['a', 'b', 'a', 'b', 'b'].map((source) => refusals.recordAlone(source)),
+    [true, true, false, false, false],
+  );
+  refusals.flush();
+  assert.deepEqual(
+    flushed.map(({ source, count }) => [source, count]),
+    [
+      ['a', 1],
+      ['b', 2],
+    ],
+  );
+});
+
+test('a window that is over is forgotten: the next refusals are recorded one by one again', () => {
+  const { throttle: refusals, flushed } = throttle(2);
+  for (let n = 0; n < 5; n++) refusals.recordAlone('a');
+  refusals.flush();
+  assert.equal(refusals.recordAlone('a'), true);
+  refusals.flush();
+  assert.equal(flushed.length, 1);
+});
+
+test('beyond a thousand sources all others share one count, so that many addresses cost no more', () => {
+  const { throttle: refusals, flushed } = throttle();
+  const alone = Array.from({ length: 5000 }, (_, n) => refusals.recordAlone(`source ${n}`)).filter(Boolean).length;
+  assert.equal(alone, 1000);
+  refusals.flush();
+  assert.deepEqual(
+    flushed.map(({ source, count }) => [source, count]),
+    [[null, 4000]],
+  );
+});
+
+test('with none to be recorded alone, all are counted', () => {
+  const { throttle: refusals, flushed } = throttle(0);
+  assert.equal(refusals.recordAlone('a'), false);
+  refusals.flush();
+  assert.deepEqual(
+    flushed.map(({ count }) => count),
+    [1],
+  );
+});
+
+test('nothing is handed on where nothing was only counted', () => {
+  const { throttle: refusals, flushed } = throttle();
+  refusals.flush();
+  refusals.recordAlone('a');
+  refusals.flush();
+  assert.deepEqual(flushed, []);
+});

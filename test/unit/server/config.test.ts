@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { ClavigerError } from '../../../src/errors.ts';
+import { defaultConfig, loadConfig, parseConfig, type Config } from '../../../src/server/config.ts';
+
+let folder: string;
+before(() => {
+  folder = mkdtempSync(join(tmpdir(), 'claviger-config-'));
+  writeFileSync(join(folder, 'passphrase'), 'correct horse battery\n');
+  writeFileSync(join(folder, 'region'), 'eu-west-1\r\n');
+});
+after(() => rmSync(folder, { recursive: true }));
+
+describe('defaults', () => {
+  test('listen on loopback, keep the store beside, and have limits', () => {
+    const { listen, store, tenants, limits, tls, seal } = defaultConfig();
+    assert.deepEqual(listen, { address: '127.0.0.1', port: 8550 });
+    assert.deepEqual(store, { kind: 'sqlite', folder: './claviger-data' });
+    assert.deepEqual(tenants, [{ name: 'default' }]);
+    assert.deepEqual(limits, { cryptoPerSecond: 200_000, changesPerSecond: 100 });
+    assert.deepEqual([tls, seal], [undefined, undefined], 'nothing that is secret has a default');
+  });
+
+  test('are what an empty file says, and a file of comments', () => {
+    for (const text of ['', '\n\n', '# nothing yet\n', '{}']) {
+      assert.deepEqual(config(text), {
+        ...defaultConfig(),
+        store: { kind: 'sqlite', folder: join(folder, 'claviger-data') },
+      });
+    }
+  });
+});
+
+describe('a file', () => {
+  test('is YAML or JSON', () => {
+    const yaml = 'region: eu-west-1\nlisten:\n  port: 9000\n';
+    assert.deepEqual(config(yaml), config('{ "region": "eu-west-1", "listen": { "port": 9000 } }'));
+    assert.equal(config(yaml).listen.address, '127.0.0.1');
+  });
+
+  test('has paths that are relative to it', () => {
+    const read = config(
+      'store: { folder: data }\npolicies: ./policies\nseal: { kind: file, path: ../root.key }\n' +
+        'tls: { certificate: tls/c.pem, key: /etc/k.pem }',
+    );
+    assert.equal(read.store.folder, join(folder, 'data'));
+    assert.equal(read.policies, join(folder, 'policies'));
+    assert.equal(read.seal!.path, join(folder, '../root.key'));
+    assert.deepEqual([read.tls!.certificate, read.tls!.key], [join(folder, 'tls/c.pem'), '/etc/k.pem']);
+  });
+
+  test('that is not there is named, with the reason', () => {
+    assert.throws(() => loadConfig(join(folder, 'none.yaml')), {
+      code: 'INVALID_ARGUMENT',
+      message: /^cannot read the configuration `.*none\.yaml`: ENOENT/,
+    });
+  });
+
+  test('that is no YAML is refused with the place', () => {
+    refuses('listen: [', /is not YAML: .*line 1/s);
+    refuses('a: b: c', /is not YAML/);
+  });
+});
+
+describe('references', () => {
+  test('of the environment and of files are put in, a trailing newline of a file is not', () => {
+    assert.equal(config('region: "${REGION}"', { REGION: 'us-west-2' }).region, 'us-west-2');
+    assert.equal(config('region: eu-${PART}-1', { PART: 'north' }).region, 'eu-north-1');
+    assert.equal(config('region: file:region').region, 'eu-west-1');
+    const { seal } = config('seal: { kind: passphrase, path: r, passphrase: file:passphrase }');
+    assert.ok(seal?.kind === 'passphrase' && seal.passphrase === 'correct horse battery');
+  });
+
+  test('are not looked for again in what they stand for', () => {
+    const { seal } = config('seal: { kind: passphrase, path: r, passphrase: "${P}" }', {
+      P: '${HOME} file:passphrase',
+    });
+    assert.ok(seal?.kind === 'passphrase' && seal.passphrase === '${HOME} file:passphrase');
+  });
+
+  test('to nothing are named by their place', () => {
+    refuses('listen: { address: "${NOWHERE}" }', /`listen.address`: the environment variable NOWHERE is not set/);
+    refuses('tenants: [{ name: file:none }]', /`tenants.0.name`: cannot read `.*none`: ENOENT/);
+  });
+
+  test('are the only way to give a secret, and the refusal does not repeat it', () => {
+    const error = refuses(
+      'seal: { kind: passphrase, path: r, passphrase: hunter2hunter2 }',
+      /`seal.passphrase`: a secret is given as/,
+    );
+    assert.ok(!error.message.includes('hunter2'));
+  });
+
+  test('to a short passphrase are refused', () => {
+    const error = refuses('seal: { kind: passphrase, path: r, passphrase: "${P}" }', /at least 12/, {
+      P: 'elevenchars',
+    });
+    assert.ok(!error.message.includes('elevenchars'));
+    config('seal: { kind: passphrase, path: r, passphrase: "${P}" }', { P: 'twelve-chars' });
+  });
+});
+
+describe('a mistake', () => {
+  for (const [claim, text, message] of [
+    [
+      'an unknown field is told what there is',
+      'lisen: {}',
+      /the top: there is no `lisen`; there are region, listen, tls, store/,
+    ],
+    [
+      'an unknown field within as well',
+      'listen: { adress: x }',
+      /`listen`: there is no `adress`; there are address, port/,
+    ],
+    [
+      'in a list has its position',
+      'tenants: [{ name: a }, { name: B }]',
+      /`tenants.1.name`: must be 1 to 63 of a-z, 0-9 and -/,
+    ],
+    [
+      'a number where a text belongs',
+      'tenants: [{ name: a, accountId: 111122223333 }]',
+      /`tenants.0.accountId`: .*string/,
+    ],
+    ['a port beyond the last', 'listen: { port: 65536 }', /`listen.port`: .*65535/],
+    ['a port as a text', 'listen: { port: "8550" }', /`listen.port`: expected number/],
+    ['a seal of an unknown kind', 'seal: { kind: shamir, path: x }', /`seal.kind`/],
+    ['a seal without its file', 'seal: { kind: file }', /`seal.path`/],
+    ['half a certificate', 'tls: { certificate: c.pem }', /`tls.key`/],
+    ['an old TLS', 'tls: { certificate: c, key: k, minVersion: "1.1" }', /`tls.minVersion`/],
+    ['another database', 'store: { kind: postgres }', /`store.kind`/],
+    ['no tenant', 'tenants: []', /`tenants`/],
+    ['a limit of nothing', 'limits: { cryptoPerSecond: 0 }', /`limits.cryptoPerSecond`/],
+    ['a list at the top', '- a', /the top/],
+    ['a text at the top', 'hello', /the top/],
+    ['`__proto__`', '__proto__: { region: x }', /there is no `__proto__`/],
+  ] as const) {
+    test(claim, () => {
+      refuses(text, message);
+    });
+  }
+
+  test('does not hide another: all are told at once', () => {
+    const error = refuses('region: "X Y"\nlisten: { port: -1 }\ntenants: []', /the configuration has mistakes:/);
+    assert.equal(error.message.split('\n').length, 4);
+  });
+});
+
+function config(text: string, environment: Record<string, string> = {}): Config {
+  return parseConfig(text, folder, environment);
+}
+
+function refuses(text: string, message: RegExp, environment: Record<string, string> = {}): ClavigerError {
+  try {
+    parseConfig(text, folder, environment);
+  } catch (error) {
+    assert.ok(error instanceof ClavigerError);
+    assert.equal(error.code, 'INVALID_ARGUMENT');
+    assert.match(error.message, message);
+    return error;
+  }
+  return assert.fail('taken');
+}
