@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, test } from 'node:test';
+import { runLifecycle } from '../../src/jobs/lifecycle.ts';
 import type { KeyInfo } from '../../src/operations/key-info.ts';
 import { DAY_MS } from '../support/clock.ts';
 import { importInto } from '../support/import.ts';
@@ -105,20 +106,27 @@ describe('deletion', () => {
     await api.createKey({ spec: 'AES-256-GCM', alias: 'going' });
   });
 
-  test('an alias that was given to another key in time is not taken away with the key', async () => {
-    const { api } = service;
+  test('an alias that is given to another key while its own is destroyed stays with the other', async () => {
+    const { api, services, clock } = service;
     const first = await api.createKey({ spec: 'AES-256-GCM', alias: 'moving' });
     const second = await api.createKey({ spec: 'AES-256-GCM' });
     await api.scheduleKeyDeletion({ key: first.id, pendingWindowDays: 7 });
-    service.clock.advanceDays(7);
-    // Both at once: whichever comes first, the alias names the second key in the end.
-    await Promise.all([service.runJobs(), api.updateAlias({ name: 'moving', key: second.id }).catch(() => undefined)]);
-    const found = await api.describeKey({ key: 'alias:moving' }).catch(() => null);
-    const moved = readLog(service.folder).some(
-      ({ record, values }) =>
-        record['operation'] === 'UpdateAlias' && values['resource'] === 'alias/moving' && record['outcome'] === 'OK',
-    );
-    assert.equal(found?.id, moved ? second.id : undefined);
+    clock.advanceDays(7);
+    // The alias moves right after the destruction has read which aliases there are.
+    let moved = false;
+    const store = intercepted(services.cache.store, 'aliases', async (read) => {
+      const found = await read();
+      if (!moved) {
+        moved = true;
+        await api.updateAlias({ name: 'moving', key: second.id });
+      }
+      return found;
+    });
+    const cache = intercepted(services.cache, 'store', () => store);
+    await runLifecycle({ ...services, cache });
+    assert.ok(moved);
+    assert.equal((await api.describeKey({ key: first.id })).state, 'Destroyed');
+    assert.equal((await api.describeKey({ key: 'alias:moving' })).id, second.id);
   });
 
   test('a destroyed key can still be marked as compromised, and is used no more for that', async () => {
@@ -313,6 +321,23 @@ describe('the clock', () => {
     assert.deepEqual(times, times.toSorted());
   });
 });
+
+/** The same object, but for one method or getter, which is handed the original. */
+function intercepted<T extends object, N extends keyof T>(
+  target: T,
+  name: N,
+  instead: (original: () => any) => unknown,
+): T {
+  return new Proxy(target, {
+    get: (_, asked) => {
+      const value: unknown = target[asked as N];
+      if (typeof value !== 'function') return asked === name ? instead(() => value) : value;
+      const method = value as (...args: unknown[]) => unknown;
+      if (asked !== name) return method.bind(target);
+      return (...args: unknown[]) => instead(() => method.apply(target, args));
+    },
+  });
+}
 
 async function destroy(key: string): Promise<void> {
   await service.api.scheduleKeyDeletion({ key, pendingWindowDays: 7 });

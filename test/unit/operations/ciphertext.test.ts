@@ -241,6 +241,8 @@ describe('sealed values that were moved in the database', () => {
     await api.rotateKey({ key: b.id });
     const c = await other.createKey({ spec: 'AES-256-GCM' });
     const d = await api.createKey({ spec: 'P-256' });
+    const e = await api.createKey({ spec: 'AES-256-GCM' });
+    await api.rotateKey({ key: e.id });
     const { ciphertext } = await api.encrypt({ key: a.id, plaintext: TEXT });
     await service.close();
 
@@ -256,6 +258,7 @@ describe('sealed values that were moved in the database', () => {
       );
     copy(a.id, 1, b.id, 2);
     copy(b.id, 1, a.id, 1);
+    copy(e.id, 1, e.id, 2);
     copy(a.id, 1, c.id, 1);
     copy(a.id, 1, d.id, 1);
 
@@ -270,6 +273,7 @@ describe('sealed values that were moved in the database', () => {
       () => again.api.decrypt({ key: a.id, ciphertext }),
       () => again.api.encrypt({ key: a.id, plaintext: TEXT }),
       () => again.api.encrypt({ key: b.id, plaintext: TEXT }),
+      () => again.api.encrypt({ key: e.id, plaintext: TEXT }),
       () => again.api.sign({ key: d.id, message: TEXT }),
       () => otherAgain.encrypt({ key: c.id, plaintext: TEXT }),
     ]) {
