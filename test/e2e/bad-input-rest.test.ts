@@ -1102,6 +1102,36 @@ describe('HTTP itself', () => {
     assert.equal(after, before);
   });
 
+  test('callers that go away before their answer hurt nobody, and what they asked for is in the log', async () => {
+    const before = readLog(server.folder).length;
+    const calls = Array.from({ length: 60 }, async (_, n) => {
+      const abort = new AbortController();
+      const sent = fetch(`${server.endpoint}/v1/keys`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${server.token}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ spec: n % 2 === 0 ? 'RSA-2048' : 'AES-256-GCM' }),
+        signal: abort.signal,
+      });
+      setTimeout(() => abort.abort(), n % 20);
+      return sent.then(
+        ({ status }) => status,
+        () => null,
+      );
+    });
+    const answers = await Promise.all(calls);
+    assert.ok(answers.includes(null), 'some went away');
+    const { body } = await server.fetch('GET', '/v1/health');
+    assert.equal(body.status, 'ok');
+    // What was taken is made to the end; the last of it may still be on its way.
+    const made = (): number =>
+      readLog(server.folder)
+        .slice(before)
+        .filter(({ record }) => record['operation'] === 'CreateKey').length;
+    while (made() < answers.filter((status) => status === 201).length) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  });
+
   test('the log of refused requests shows no line break or control character of theirs', async () => {
     const answer = await server.fetch('POST', `/v1/keys/${encodeURIComponent('x\r\n{"fake":1}\u0007`')}:encrypt`, {
       plaintext: b64('a'),

@@ -285,6 +285,19 @@ describe('expiry of imported material', () => {
     assert.deepEqual((await api.decrypt({ key: id, ciphertext })).plaintext, TEXT);
   });
 
+  test('material is not used after its date, whenever the job comes that removes it', async () => {
+    const { api, clock } = service;
+    const { id } = await emptyKeyIn(service, 'Active');
+    await importInto(api, id, material, { expiresAt: new Date(clock.now() + DAY_MS).toISOString() });
+    const { ciphertext } = await api.encrypt({ key: id, plaintext: TEXT });
+    clock.advanceDays(1);
+    for (const use of [api.encrypt({ key: id, plaintext: TEXT }), api.decrypt({ key: id, ciphertext })]) {
+      await assert.rejects(use, { code: 'KEY_STATE', message: /has expired; import it again/ });
+    }
+    await importInto(api, id, material);
+    assert.deepEqual((await api.decrypt({ key: id, ciphertext })).plaintext, TEXT);
+  });
+
   test('the same material can be given another date', async () => {
     const { api, clock } = service;
     const { id } = await emptyKeyIn(service, 'Active');
