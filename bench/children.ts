@@ -4,7 +4,6 @@
  * @module
  */
 import { fork, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { LoadOrder, LoadResult } from './load.ts';
@@ -12,38 +11,34 @@ import type { RawOrder, RawResult } from './raw.ts';
 import type { Started } from './server.ts';
 
 /** RSA and the slow curves: a thread for each core, and some that wait for names and files. */
-export const POOL_THREADS = availableParallelism() + 3;
+const POOL_THREADS = availableParallelism() + 3;
 
 export interface ServerProcess {
   readonly pid: number;
   readonly port: number;
-  readonly folder: string;
   readonly credentials: Started;
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /**
- * Starts the server on a new folder below `parent`, which is removed when it stops.
+ * Starts the server on a new folder below `parent`, which is gone when it has stopped.
  *
  * @param profileFolder where the profile of each thread is written when it stops, or null
  */
 export async function startServer(parent: string, profileFolder: string | null): Promise<ServerProcess> {
-  const folder = mkdtempSync(join(parent, 'claviger-bench-'));
-  const child = fork(join(import.meta.dirname, 'server.ts'), [folder], {
+  const child = fork(join(import.meta.dirname, 'server.ts'), [parent], {
     env: { ...process.env, UV_THREADPOOL_SIZE: String(POOL_THREADS) },
     execArgv: profileFolder === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`],
   });
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const credentials = (await answerOf(child, 'the server')) as Started;
   return {
     pid: child.pid!,
     port: Number(new URL(credentials.endpoint).port),
-    folder,
     credentials,
     stop: async () => {
-      const exited = new Promise((resolve) => child.once('exit', resolve));
-      child.send('stop');
+      if (child.connected) child.send('stop');
       await exited;
-      rmSync(folder, { recursive: true, force: true });
     },
   };
 }

@@ -33,7 +33,7 @@ export function machineOf(folder: string): Machine {
 }
 
 function syncedWriteMs(folder: string): number {
-  const file = join(folder, 'synced-writes');
+  const file = join(folder, `claviger-bench-${process.pid}`);
   const block = Buffer.alloc(4096, 1);
   const handle = openSync(file, 'w');
   try {

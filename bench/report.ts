@@ -8,6 +8,9 @@ import { NO_CPU_TIME, totalOf, type CpuTime } from './cpu-time.ts';
 import type { LoadResult } from './load.ts';
 import type { RawResult } from './raw.ts';
 
+/** Cores busy with neither server nor load, above which requests/s say little. */
+const OTHER_CORES_MAX = 0.2;
+
 /** One round of one case. */
 export interface Round {
   readonly raw: RawResult;
@@ -133,7 +136,7 @@ export function markdown({ at, version, machine, connections, windowMs, rounds, 
     '',
     ...table(cases),
     '',
-    ...floorLines(cases),
+    ...notes(cases),
     '',
     'How to read it: [bench/README.md](../README.md).',
     '',
@@ -184,13 +187,20 @@ const HEAD = [
   'failures',
 ];
 
-export function floorLines(cases: readonly CaseResult[]): readonly string[] {
-  return cases.flatMap(({ title, requestsPerSecond: { median }, floor, failureReasons }) => [
+/** Floors, failures, and whether the machine had something else to do. */
+export function notes(cases: readonly CaseResult[]): readonly string[] {
+  const busiest = Math.max(...cases.map(({ otherCores }) => otherCores));
+  const disturbed = `- disturbed: up to ${busiest.toFixed(1)} cores were busy with something else; compare CPU µs, not requests/s`;
+  return [...cases.flatMap(notesOf), ...(busiest > OTHER_CORES_MAX ? [disturbed] : [])];
+}
+
+function notesOf({ title, requestsPerSecond: { median }, floor, failureReasons }: CaseResult): readonly string[] {
+  return [
     ...(floor === null
       ? []
       : [`- floor of ${title}: ${floor.met ? 'met' : 'MISSED'}, ${whole(median)}/s of ${whole(floor.perSecond)}/s`]),
     ...failureReasons.map((reason) => `- FAILURE of ${title}: ${reason.slice(0, 300)}`),
-  ]);
+  ];
 }
 
 export function median(values: readonly number[]): number {

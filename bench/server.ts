@@ -1,10 +1,12 @@
 /**
- * The server under test: the development server as it is shipped, in a process of its own, on a folder that its parent
- * gives. It says where it answers, and stops when its parent says so or is gone.
+ * The server under test: the development server as it is shipped, in a process of its own, on a new folder below the
+ * one that its parent names. It says where it answers; it stops, and removes its folder, when its parent says so or is
+ * gone.
  *
  * @module
  */
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { plainLog } from '../src/server/log.ts';
 import { parseConfig } from '../src/server/config.ts';
 import { runDev, type DevCredentials } from '../src/server/run.ts';
@@ -12,11 +14,14 @@ import { runDev, type DevCredentials } from '../src/server/run.ts';
 /** What it says once it answers. */
 export type Started = DevCredentials;
 
-const folder = process.argv[2]!;
+const folder = mkdtempSync(join(process.argv[2]!, 'claviger-bench-'));
 const yaml = `listen: { port: 0 }\nstore: { folder: ${JSON.stringify(folder)} }\n`;
 const server = await runDev({ config: parseConfig(yaml, folder, {}), log: plainLog });
-process.send!(JSON.parse(readFileSync(server.credentialsFile, 'utf8')) as Started);
 process.once('message', () => server.stop());
 process.once('disconnect', () => server.stop());
+// Ctrl-C reaches the whole group: the parent goes, and this one follows in order.
+process.on('SIGINT', () => undefined);
+process.send!(JSON.parse(readFileSync(server.credentialsFile, 'utf8')) as Started);
 process.exitCode = await server.stopped;
-process.disconnect?.();
+rmSync(folder, { recursive: true, force: true });
+if (process.connected) process.disconnect!();

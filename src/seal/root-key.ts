@@ -4,7 +4,7 @@
  * @module
  */
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { link, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { decodeBase64 } from '../bytes/base64.ts';
@@ -122,17 +122,32 @@ function readAs<T>(schema: z.ZodType<T>, path: string): T {
   }
 }
 
-/** Writes a file that must not exist yet, and has it on the disk before it returns: losing it loses every key. */
+/**
+ * Writes a file that must not exist yet, all of it or nothing, and has it on the disk before it returns: losing it loses
+ * every key, and a start that was killed must leave none that is half written.
+ */
 async function writeNew(path: string, content: object): Promise<void> {
-  const file = await open(path, 'wx', 0o600);
+  const beside = `${path}.new`;
+  await rm(beside, { force: true });
+  const file = await open(beside, 'wx', 0o600);
   try {
     await file.writeFile(`${JSON.stringify(content)}\n`);
     await file.sync();
   } finally {
     await file.close();
   }
-  // The file's name has to be on the disk as well.
-  const folder = await open(dirname(path), 'r');
+  try {
+    // Unlike a rename, it refuses where the name is taken.
+    await link(beside, path);
+  } finally {
+    await rm(beside, { force: true });
+  }
+  await syncFolder(dirname(path));
+}
+
+/** Until then a power cut can take a new file's name away. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
   try {
     await folder.sync();
   } finally {

@@ -265,7 +265,7 @@ async function encryptOnce(): Promise<{ key: string; ciphertext: Uint8Array }> {
 }
 
 function setUserVersion(version: number): void {
-  const db = new DatabaseSync(join(folder, 'claviger.db'));
+  const db = new DatabaseSync(join(folder, 'claviger.db'), { timeout: 5000 });
   db.exec(`PRAGMA user_version = ${version}; PRAGMA wal_checkpoint(TRUNCATE)`);
   db.close();
 }

@@ -1,9 +1,13 @@
 /** Every transition and every use of a key, from every state and under every overlay, through the operations. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import type { LogLevel } from '../../src/ports/log.ts';
 import { isDestroyed, KEY_STATES, TRANSITIONS, type KeyState } from '../../src/model/state.ts';
 import type { ClavigerApi } from '../../src/operations/index.ts';
 import { emptyKeyIn, keyIn, USES } from '../support/keys.ts';
+import { removeFolder, testFolder } from '../support/server.ts';
 import { openTestService, type TestService } from '../support/service.ts';
 
 let service: TestService;
@@ -184,6 +188,39 @@ describe('versions follow their key', () => {
       code: 'KEY_STATE',
     });
   });
+});
+
+describe('a compromised key under a policy that allows its use', () => {
+  let lenient: TestService;
+  const policies = testFolder();
+  const told: string[] = [];
+  before(async () => {
+    writeFileSync(
+      join(policies, 'salvage.cedar'),
+      `permit (principal, action == Claviger::Action::"UseCompromisedKey", resource)
+         when { resource.hasTag("salvage") };`,
+    );
+    const log = { write: (level: LogLevel, message: string) => void told.push(`${level}: ${message}`) };
+    lenient = await openTestService({ policies, log });
+  });
+  after(async () => {
+    await lenient.remove();
+    removeFolder(policies);
+  });
+
+  for (const { name, kind, spec, usage, whileActive, use } of USES) {
+    test(`${name}: ${kind === 'process' ? 'ok, and the operator is told each time' : 'KEY_STATE'}`, async () => {
+      const { api } = lenient;
+      const { id, made } = await keyIn(lenient, 'Active', { spec, usage, ...(whileActive ? { whileActive } : {}) });
+      await api.compromiseKey({ key: id });
+      assert.equal(await verdict(use(api, id, made)), 'KEY_STATE', 'the policy does not speak of this key');
+      await api.tagKey({ key: id, tags: { salvage: 'yes' } });
+      told.length = 0;
+      assert.equal(await verdict(use(api, id, made)), kind === 'process' ? 'ok' : 'KEY_STATE');
+      const alerts = told.filter((line) => line === 'warn: a compromised key is used, as a policy allows');
+      assert.equal(alerts.length > 0, kind === 'process');
+    });
+  }
 });
 
 async function transitionCase(

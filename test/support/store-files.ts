@@ -48,7 +48,7 @@ export function writtenForms(secret: Uint8Array): readonly (readonly [form: stri
 
 /** Rows of the store, read over a connection of the test's own. */
 export function query(folder: string, sql: string, ...values: SQLInputValue[]): Record<string, any>[] {
-  const db = new DatabaseSync(join(folder, 'claviger.db'), { readOnly: true });
+  const db = new DatabaseSync(join(folder, 'claviger.db'), { readOnly: true, timeout: 5000 });
   try {
     return db.prepare(sql).all(...values);
   } finally {
@@ -58,7 +58,7 @@ export function query(folder: string, sql: string, ...values: SQLInputValue[]): 
 
 /** Changes a closed store from outside. */
 export function tamper(folder: string, sql: string, ...values: SQLInputValue[]): void {
-  const db = new DatabaseSync(join(folder, 'claviger.db'));
+  const db = new DatabaseSync(join(folder, 'claviger.db'), { timeout: 5000 });
   try {
     assert.ok(db.prepare(sql).run(...values).changes > 0, 'nothing was changed');
   } finally {

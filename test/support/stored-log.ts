@@ -101,7 +101,7 @@ interface LogRow {
 }
 
 function rows(folder: string): readonly LogRow[] {
-  const db = new DatabaseSync(join(folder, 'claviger.db'), { readOnly: true });
+  const db = new DatabaseSync(join(folder, 'claviger.db'), { readOnly: true, timeout: 5000 });
   try {
     return db
       .prepare('SELECT idx, entry, leaf, openings, items FROM records ORDER BY idx')

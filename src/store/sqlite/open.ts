@@ -27,22 +27,26 @@ export function databasePath(folder: string): string {
  */
 export function openForWriting(path: string): DatabaseSync {
   const db = open(path, false);
-  db.exec(`
-    PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = FULL;
-    PRAGMA foreign_keys = ON;
-    PRAGMA secure_delete = ON;
-    PRAGMA wal_autocheckpoint = 4000;
-    PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS};
-  `);
-  migrate(db, path);
-  return db;
+  try {
+    db.exec(`
+      PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = FULL;
+      PRAGMA foreign_keys = ON;
+      PRAGMA secure_delete = ON;
+      PRAGMA wal_autocheckpoint = 4000;
+    `);
+    migrate(db, path);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
 }
 
 /** Opens the database for reading only; the writer has made it before. */
 export function openForReading(path: string): DatabaseSync {
   const db = open(path, true);
-  db.exec(`PRAGMA query_only = ON; PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}; PRAGMA mmap_size = 268435456;`);
+  db.exec('PRAGMA query_only = ON; PRAGMA mmap_size = 268435456;');
   return db;
 }
 
@@ -50,7 +54,7 @@ function open(path: string, readOnly: boolean): DatabaseSync {
   try {
     // For the owner only: SQLite would let everybody read, and gives the files beside it the mode of this one.
     if (!readOnly) closeSync(openSync(path, 'a', 0o600));
-    const db = new DatabaseSync(path, { readOnly });
+    const db = new DatabaseSync(path, { readOnly, timeout: BUSY_TIMEOUT_MS });
     db.prepare('SELECT count(*) FROM sqlite_schema').get();
     return db;
   } catch (cause) {

@@ -164,7 +164,7 @@ describe('the end', () => {
 
   test('a store that breaks under the thread refuses what waits and all that follows', async () => {
     const { ledger, failures } = await openLedger();
-    const db = new DatabaseSync(databasePath(folder));
+    const db = new DatabaseSync(databasePath(folder), { timeout: 5000 });
     db.exec('DROP TABLE records');
     db.close();
     await assert.rejects(ledger.submit(job({ changes: [TENANT_PUT] })), { code: 'AUDIT_UNAVAILABLE' });
@@ -177,7 +177,7 @@ describe('the end', () => {
 describe('the start', () => {
   test('on a store of a newer schema is refused in words, and is no failure of a running log', async () => {
     await (await openLedger()).ledger.close();
-    const db = new DatabaseSync(databasePath(folder));
+    const db = new DatabaseSync(databasePath(folder), { timeout: 5000 });
     db.exec('PRAGMA user_version = 99');
     db.close();
     const failures: string[] = [];
@@ -223,7 +223,7 @@ function job(more: Partial<Job> = {}): Job {
 }
 
 function stored(): number {
-  const db = new DatabaseSync(databasePath(folder), { readOnly: true });
+  const db = new DatabaseSync(databasePath(folder), { readOnly: true, timeout: 5000 });
   try {
     return (db.prepare('SELECT count(*) AS count FROM records').get() as { count: number }).count;
   } finally {
