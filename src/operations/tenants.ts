@@ -5,7 +5,7 @@
  */
 import { ClavigerError } from '../errors.ts';
 import { uuidV7 } from '../model/ids.ts';
-import { ROLES, type Role, type Tenant } from '../model/principal.ts';
+import { ROLES, SYSTEM_TENANT_NAME, type Role, type Tenant } from '../model/principal.ts';
 import type { Change } from '../store/change.ts';
 import { cutPage, pageOf, type PageInput } from './cursor.ts';
 import { isoTime } from './key-info.ts';
@@ -106,8 +106,11 @@ function tenantInfo({ id, name, accountId, createdAt }: Tenant): TenantInfo {
 }
 
 async function freeName({ services: { cache } }: Scope, name: string): Promise<string> {
-  if (!TENANT_NAME.test(name)) {
-    throw new ClavigerError('INVALID_ARGUMENT', 'a tenant has a name of 1 to 63 of a-z, 0-9 and -');
+  if (!TENANT_NAME.test(name) || name === SYSTEM_TENANT_NAME) {
+    throw new ClavigerError(
+      'INVALID_ARGUMENT',
+      'a tenant has a name of 1 to 63 of a-z, 0-9 and -, other than `system`',
+    );
   }
   if ((await cache.store.tenantByName(name)) === null) return name;
   throw new ClavigerError('KEY_EXISTS', `tenant \`${name}\` exists already`);

@@ -82,6 +82,8 @@ function buildApp(services: Services, tls: TlsFiles | null): FastifyInstance {
     forceCloseConnections: 'idle' as const,
     routerOptions: { maxParamLength: 512 },
     exposeHeadRoutes: false,
+    // What still comes on an open connection while the server stops is answered as ever: the service closes after it.
+    return503OnClosing: false,
     // What fails before there is a route: a path that cannot be decoded.
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
       void refuseUnread(services, error, request, reply),

@@ -82,6 +82,8 @@ describe('any bytes at all', () => {
     await fc.assert(
       fc.asyncProperty(methods, fc.array(part, { maxLength: 5 }), fc.boolean(), async (method, parts, encoded) => {
         const text = parts.map((one) => (encoded ? encodeURIComponent(one) : encodeURI(one))).join('/');
+        // Dots are taken out before a request is sent, and then it may be for another gateway.
+        fc.pre(new URL(`/v1/${text}`, server.endpoint).pathname.startsWith('/v1/'));
         const answer = await server.fetch(method, `/v1/${text}`, method === 'GET' ? undefined : {});
         check(answer);
       }),
