@@ -56,6 +56,11 @@ export class LogWriter {
     return this.#tail.logId;
   }
 
+  /** Index of the record that comes next. */
+  get nextIndex(): number {
+    return this.#tail.nextIndex;
+  }
+
   begin(): void {
     this.#store.begin();
     const { nextIndex, lastTimeMs } = this.#tail;
@@ -86,7 +91,9 @@ export class LogWriter {
   /** Makes the group durable and says what became of its jobs. A throw means that nothing is known to be durable. */
   commit(): CommittedMessage {
     const group = this.#open();
+    const begunMs = performance.now();
     this.#store.commit();
+    const commitMs = performance.now() - begunMs;
     // From here on the group is durable: a crash before the answers leave costs the callers an answer, not the log.
     this.#group = null;
     this.#tail = { ...this.#tail, nextIndex: group.nextIndex, lastTimeMs: group.lastTimeMs };
@@ -94,7 +101,7 @@ export class LogWriter {
       this.#sequence += 1;
       for (const entity of group.changed) this.#changedAt.set(entity, this.#sequence);
     }
-    return committedMessage(group.verdicts, this.#sequence, [...group.changed]);
+    return committedMessage(group.verdicts, this.#sequence, [...group.changed], commitMs);
   }
 
   /** Gives up the group; the ids of its jobs. */
@@ -171,6 +178,7 @@ function committedMessage(
   verdicts: readonly Verdict[],
   sequence: number,
   changed: readonly string[],
+  commitMs: number,
 ): CommittedMessage {
   return {
     kind: 'committed',
@@ -180,6 +188,7 @@ function committedMessage(
     verdicts: Uint8Array.from(verdicts, ({ verdict }) => VERDICTS.indexOf(verdict)),
     indexes: Float64Array.from(verdicts, ({ index }) => index),
     signatures: packSignatures(verdicts.flatMap(({ signatures }) => signatures)),
+    commitMs,
   };
 }
 

@@ -61,6 +61,8 @@ interface Waiting {
 export interface LedgerEvents {
   /** Entities that have just changed; caches drop them before anything else runs. */
   changed(entities: readonly string[]): void;
+  /** A group is durable. */
+  committed?(jobs: number, commitMs: number): void;
   /** The thread cannot go on: nothing will be answered any more. */
   failed(reason: string): void;
 }
@@ -71,6 +73,7 @@ export class Ledger {
   readonly #waiting = new Map<number, Waiting>();
   readonly #known = new Set<string>();
   #logId = '';
+  #nextIndex = 0;
   #seen = 0;
   #nextId = 0;
   #failed: string | null = null;
@@ -109,6 +112,22 @@ export class Ledger {
   /** Sequence of changes that the loop has seen. Take it before the first read of a decision. */
   get seen(): number {
     return this.#seen;
+  }
+
+  /** Records in the log, as far as they are known to be durable. */
+  get size(): number {
+    return this.#nextIndex;
+  }
+
+  /** Jobs that were submitted and have not been answered. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** Milliseconds that the writer thread has worked, commits included, and has been idle, since it began. */
+  get threadTimes(): { readonly activeMs: number; readonly idleMs: number } {
+    const { active, idle } = this.#thread.performance.eventLoopUtilization();
+    return { activeMs: active, idleMs: idle };
   }
 
   /** False once nothing can be recorded any more. */
@@ -168,6 +187,7 @@ export class Ledger {
       this.#thread.on('message', (message: ThreadMessage) => {
         if (message.kind === 'ready') {
           this.#logId = message.logId;
+          this.#nextIndex = message.nextIndex;
           resolve();
         } else if (message.kind === 'committed') this.#committed(message);
         else {
@@ -236,12 +256,14 @@ export class Ledger {
   #committed(message: CommittedMessage): void {
     if (message.changed.length > 0) this.#events.changed(message.changed);
     this.#seen = message.sequence;
+    this.#events.committed?.(message.ids.length, message.commitMs);
     const packed = Buffer.from(message.signatures.buffer, message.signatures.byteOffset, message.signatures.length);
     let offset = 0;
     for (const [position, id] of message.ids.entries()) {
       const verdict = VERDICTS[message.verdicts[position]!]!;
       const waiting = this.#take(id);
       const index = message.indexes[position]!;
+      if (index >= this.#nextIndex) this.#nextIndex = index + 1;
       if (verdict === 'stale') waiting?.resolve({ verdict });
       else if (verdict !== 'done') waiting?.resolve({ verdict, index });
       else {

@@ -58,6 +58,8 @@ export interface CommittedMessage {
   readonly indexes: Float64Array;
   /** For each signature of each job that is done: 16-bit length, then the bytes. */
   readonly signatures: Uint8Array;
+  /** How long the store took to make the group durable. */
+  readonly commitMs: number;
 }
 
 /** Nothing of these jobs is in the log. */
@@ -72,6 +74,8 @@ export interface FailedMessage {
 export interface ReadyMessage {
   readonly kind: 'ready';
   readonly logId: string;
+  /** Index of the next record. */
+  readonly nextIndex: number;
 }
 
 export type ThreadMessage = CommittedMessage | FailedMessage | ReadyMessage;

@@ -36,7 +36,7 @@ let lastCommitMs = 0;
 let broken = false;
 const log = new LogWriter(openStore(), systemRandom);
 
-port.postMessage({ kind: 'ready', logId: log.logId } satisfies ReadyMessage);
+port.postMessage({ kind: 'ready', logId: log.logId, nextIndex: log.nextIndex } satisfies ReadyMessage);
 port.on('message', (message: GroupMessage | 'close') => {
   if (message === 'close') {
     log.close();
@@ -85,9 +85,8 @@ function runGroup(): void {
       log.take(job, changes, () => signAll(job, bytes));
       if (performance.now() > closesAt) break;
     }
-    const commitsAt = performance.now();
     const answer = log.commit();
-    lastCommitMs = performance.now() - commitsAt;
+    lastCommitMs = answer.commitMs;
     for (const { after } of queue.slice(0, taken)) forgetNow(after);
     queue = queue.slice(taken);
     port.postMessage(answer);
