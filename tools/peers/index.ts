@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type DiskShimPaths, diskShim } from './disk-shim.ts';
 import { type GoverifyPaths, goverify } from './goverify.ts';
 import type { Peer } from './peer.ts';
 import { type FolderPaths, type PythonPaths, python, vectors } from './python.ts';
@@ -17,6 +18,7 @@ export interface PeerPaths {
   readonly goverify: GoverifyPaths;
   readonly curl: ProgramPaths;
   readonly openssl: ProgramPaths;
+  readonly 'disk-shim': DiskShimPaths;
 }
 
 export type PeerName = keyof PeerPaths;
@@ -28,6 +30,7 @@ export const PEERS: { readonly [Name in PeerName]: Peer<PeerPaths[Name]> } = {
   goverify,
   curl,
   openssl,
+  'disk-shim': diskShim,
 };
 
 export const PEER_NAMES = Object.keys(PEERS) as readonly PeerName[];
