@@ -7,15 +7,23 @@ import { ClavigerError } from '../errors.ts';
 import type { Random } from '../ports/random.ts';
 import { monotonicMs } from '../ports/clock.ts';
 import { entityOf, type Change } from '../store/change.ts';
-import type { LogTail, StoreWriter } from '../store/contract.ts';
-import { VERDICTS, type CommittedMessage, type Outcome, type WireJob } from './protocol.ts';
+import type { LogTail, StoredCheckpoint, StoreWriter } from '../store/contract.ts';
+import { rootOf, signCheckpoint, type LogSigner } from './note.ts';
+import { VERDICTS, type CommittedMessage, type Outcome, type RecordedJob, type WireJob } from './protocol.ts';
 import { sealRecord, type RecordDraft } from './record.ts';
+import { Frontier, levelsOf, split, TILE_WIDTH, treeHead } from './tree.ts';
 
 /** SQLite's primary result code for a violated constraint. */
 const SQLITE_CONSTRAINT = 19;
 
+/**
+ * A record waits no longer for a checkpoint that covers it. One signature costs 50 µs, so four a second cost nothing;
+ * what is asked for is one within a second.
+ */
+export const CHECKPOINT_EVERY_MS = 250;
+
 /** Signs what a job asks for; throws where a key cannot. */
-export type SignAll = (job: WireJob) => readonly Uint8Array[];
+export type SignAll = (job: RecordedJob) => readonly Uint8Array[];
 
 interface Verdict {
   readonly id: number;
@@ -27,6 +35,7 @@ interface Verdict {
 interface OpenGroup {
   readonly verdicts: Verdict[];
   readonly changed: Set<string>;
+  readonly leaves: Buffer[];
   nextIndex: number;
   lastTimeMs: number;
 }
@@ -41,6 +50,9 @@ export class LogWriter {
   readonly #random: Random;
   #store: StoreWriter;
   #tail: LogTail;
+  #tree: Frontier;
+  #signer: LogSigner | null = null;
+  #checkpointAtMs = Number.NEGATIVE_INFINITY;
   #sequence = 0;
   /** Entity → sequence of its last change. What is not here has not changed since the start. */
   readonly #changedAt = new Map<string, number>();
@@ -50,26 +62,43 @@ export class LogWriter {
     this.#store = store;
     this.#random = random;
     this.#tail = store.tail();
+    this.#tree = recoverTree(store, this.#tail);
   }
 
-  get logId(): string {
-    return this.#tail.logId;
+  get tail(): LogTail {
+    return this.#tail;
   }
 
-  /** Index of the record that comes next. */
-  get nextIndex(): number {
-    return this.#tail.nextIndex;
+  /** From now on, checkpoints are made. */
+  signWith(signer: LogSigner): void {
+    this.#signer = signer;
+  }
+
+  /** The next commit makes a checkpoint, however young the last one is. */
+  checkpointNow(): void {
+    this.#checkpointAtMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Milliseconds until a checkpoint is due, 0 where it is; null where the newest one covers every record. */
+  checkpointDueMs(): number | null {
+    if (this.#signer === null || this.#tail.nextIndex === (this.#tail.checkpoint?.size ?? 0)) return null;
+    return Math.max(0, this.#checkpointAtMs + CHECKPOINT_EVERY_MS - monotonicMs());
   }
 
   begin(): void {
     this.#store.begin();
     const { nextIndex, lastTimeMs } = this.#tail;
-    this.#group = { verdicts: [], changed: new Set(), nextIndex, lastTimeMs };
+    this.#group = { verdicts: [], changed: new Set(), leaves: [], nextIndex, lastTimeMs };
   }
 
   /** Takes one job into the group: checks that its decision still holds, applies its changes, signs, records. */
   take(job: WireJob, changes: readonly Change[], signAll: SignAll): void {
     const group = this.#open();
+    if (job.draft === null) {
+      this.#store.apply(changes);
+      group.verdicts.push({ id: job.id, verdict: 'done', index: -1, signatures: [] });
+      return;
+    }
     if (job.read.some((entity) => group.changed.has(entity) || (this.#changedAt.get(entity) ?? 0) > job.decidedAt)) {
       group.verdicts.push({ id: job.id, verdict: 'stale', index: -1, signatures: [] });
       return;
@@ -88,20 +117,40 @@ export class LogWriter {
     this.#record(job, job.outcome, 'done', signatures);
   }
 
-  /** Makes the group durable and says what became of its jobs. A throw means that nothing is known to be durable. */
+  /**
+   * Makes the group durable, with a checkpoint that covers it where one is due, and says what became of its jobs. A
+   * throw means that nothing is known to be durable.
+   */
   commit(): CommittedMessage {
     const group = this.#open();
-    const begunMs = performance.now();
+    const tree = this.#grown(group.leaves);
+    const checkpoint = this.#dueCheckpoint(tree);
+    const begunMs = monotonicMs();
     this.#store.commit();
-    const commitMs = performance.now() - begunMs;
+    const commitMs = monotonicMs() - begunMs;
     // From here on the group is durable: a crash before the answers leave costs the callers an answer, not the log.
     this.#group = null;
-    this.#tail = { ...this.#tail, nextIndex: group.nextIndex, lastTimeMs: group.lastTimeMs };
+    this.#tree = tree;
+    this.#tail = {
+      ...this.#tail,
+      nextIndex: group.nextIndex,
+      lastTimeMs: group.lastTimeMs,
+      checkpoint: checkpoint ?? this.#tail.checkpoint,
+    };
+    if (checkpoint !== null) this.#checkpointAtMs = begunMs;
     if (group.changed.size > 0) {
       this.#sequence += 1;
       for (const entity of group.changed) this.#changedAt.set(entity, this.#sequence);
     }
-    return committedMessage(group.verdicts, this.#sequence, [...group.changed], commitMs);
+    return {
+      kind: 'committed',
+      size: group.nextIndex,
+      checkpoint,
+      commitMs,
+      sequence: this.#sequence,
+      changed: [...group.changed],
+      ...packedVerdicts(group.verdicts),
+    };
   }
 
   /** Gives up the group; the ids of its jobs. */
@@ -120,6 +169,7 @@ export class LogWriter {
   reload(store: StoreWriter): void {
     this.#store = store;
     this.#tail = store.tail();
+    this.#tree = recoverTree(store, this.#tail);
   }
 
   close(): void {
@@ -136,7 +186,7 @@ export class LogWriter {
     }
   }
 
-  #record(job: WireJob, outcome: Outcome, verdict: Verdict['verdict'], signatures: readonly Uint8Array[]): void {
+  #record(job: RecordedJob, outcome: Outcome, verdict: Verdict['verdict'], signatures: readonly Uint8Array[]): void {
     const group = this.#open();
     const index = group.nextIndex;
     const { draft } = job;
@@ -153,8 +203,27 @@ export class LogWriter {
       this.#random,
     );
     this.#store.append({ index, ...sealed, ...columns(draft), timeMs: group.lastTimeMs, outcome });
+    group.leaves.push(sealed.leaf);
     group.nextIndex = index + 1;
     group.verdicts.push({ id: job.id, verdict, index, signatures });
+  }
+
+  /** The tree with the group's leaves; the hashes that they complete go into the group's transaction. */
+  #grown(leaves: readonly Buffer[]): Frontier {
+    const tree = this.#tree.copy();
+    for (const leaf of leaves) {
+      tree.append(leaf, ({ level, index, hash }) => this.#store.appendTreeHash(level, index, hash));
+    }
+    return tree;
+  }
+
+  /** A checkpoint over the whole tree, in the transaction of the group, where it is time for one. */
+  #dueCheckpoint(tree: Frontier): StoredCheckpoint | null {
+    if (this.#signer === null || tree.size === (this.#tail.checkpoint?.size ?? 0)) return null;
+    if (monotonicMs() < this.#checkpointAtMs + CHECKPOINT_EVERY_MS) return null;
+    const checkpoint = signCheckpoint(this.#signer, tree.size, tree.root());
+    this.#store.appendCheckpoint(checkpoint);
+    return checkpoint;
   }
 
   #open(): OpenGroup {
@@ -174,21 +243,49 @@ function columns(draft: RecordDraft): {
   return { tenantId, requestId, keyId, principal, operation: operation ?? '' };
 }
 
-function committedMessage(
+/**
+ * The tree as the store has it. Hashes above the leaves that are missing, as in a store of an older release, are made
+ * and kept first.
+ *
+ * @throws STORE_UNAVAILABLE where the newest checkpoint was signed over another tree
+ */
+function recoverTree(store: StoreWriter, { nextIndex, checkpoint }: LogTail): Frontier {
+  completeTreeHashes(store, nextIndex);
+  if (checkpoint !== null && !signedOver(store, nextIndex, checkpoint)) {
+    throw new ClavigerError(
+      'STORE_UNAVAILABLE',
+      `the log in the store is not the one that its checkpoint over ${checkpoint.size} records was signed for: it was changed from outside; restore a backup, and find the difference with \`claviger audit verify\``,
+    );
+  }
+  return Frontier.at(nextIndex, store);
+}
+
+function signedOver(store: StoreWriter, nextIndex: number, checkpoint: StoredCheckpoint): boolean {
+  return checkpoint.size <= nextIndex && Frontier.at(checkpoint.size, store).root().equals(rootOf(checkpoint));
+}
+
+function completeTreeHashes(store: StoreWriter, size: number): void {
+  for (let level = 1; level <= levelsOf(size); level++) {
+    const wanted = Math.floor(size / TILE_WIDTH ** level);
+    const kept = store.treeHashCount(level);
+    if (kept === wanted) continue;
+    store.begin();
+    for (let index = kept; index < wanted; index++) {
+      const below = split(store.treeHashes(level - 1, index * TILE_WIDTH, TILE_WIDTH));
+      store.appendTreeHash(level, index, treeHead(below));
+    }
+    store.commit();
+  }
+}
+
+function packedVerdicts(
   verdicts: readonly Verdict[],
-  sequence: number,
-  changed: readonly string[],
-  commitMs: number,
-): CommittedMessage {
+): Pick<CommittedMessage, 'ids' | 'verdicts' | 'indexes' | 'signatures'> {
   return {
-    kind: 'committed',
-    sequence,
-    changed,
     ids: Float64Array.from(verdicts, ({ id }) => id),
     verdicts: Uint8Array.from(verdicts, ({ verdict }) => VERDICTS.indexOf(verdict)),
     indexes: Float64Array.from(verdicts, ({ index }) => index),
     signatures: packSignatures(verdicts.flatMap(({ signatures }) => signatures)),
-    commitMs,
   };
 }
 

@@ -12,15 +12,19 @@ import { Worker } from 'node:worker_threads';
 import { ClavigerError } from '../errors.ts';
 import type { SigningAlgorithmName } from '../model/algorithm.ts';
 import type { Spec } from '../model/spec.ts';
-import type { Change } from '../store/change.ts';
+import type { Change, HousekeepingChange } from '../store/change.ts';
+import type { StoredCheckpoint } from '../store/contract.ts';
+import type { LogSigner } from './note.ts';
 import {
   VERDICTS,
   type CommittedMessage,
   type GroupMessage,
   type Outcome,
+  type SignerMessage,
   type ThreadMessage,
   type ThreadStart,
   type WireJob,
+  type WireSign,
 } from './protocol.ts';
 import type { RecordDraft } from './record.ts';
 
@@ -72,8 +76,10 @@ export class Ledger {
   readonly #events: LedgerEvents;
   readonly #waiting = new Map<number, Waiting>();
   readonly #known = new Set<string>();
+  readonly #followers = new Set<(size: number) => void>();
   #logId = '';
-  #nextIndex = 0;
+  #size = 0;
+  #checkpoint: StoredCheckpoint | null = null;
   #seen = 0;
   #nextId = 0;
   #failed: string | null = null;
@@ -109,14 +115,14 @@ export class Ledger {
     return this.#logId;
   }
 
-  /** Sequence of changes that the loop has seen. Take it before the first read of a decision. */
-  get seen(): number {
-    return this.#seen;
+  /** Records that are durable. */
+  get size(): number {
+    return this.#size;
   }
 
-  /** Records in the log, as far as they are known to be durable. */
-  get size(): number {
-    return this.#nextIndex;
+  /** The newest checkpoint; null before the first. */
+  get checkpoint(): StoredCheckpoint | null {
+    return this.#checkpoint;
   }
 
   /** Jobs that were submitted and have not been answered. */
@@ -128,6 +134,40 @@ export class Ledger {
   get threadTimes(): { readonly activeMs: number; readonly idleMs: number } {
     const { active, idle } = this.#thread.performance.eventLoopUtilization();
     return { activeMs: active, idleMs: idle };
+  }
+
+  /** From now on, checkpoints are made. */
+  signWith(signer: LogSigner): void {
+    this.#thread.postMessage({ signer } satisfies SignerMessage);
+  }
+
+  /** Calls back whenever records or a checkpoint have become durable, until the returned function is called. */
+  follow(follower: (size: number) => void): () => void {
+    this.#followers.add(follower);
+    return () => void this.#followers.delete(follower);
+  }
+
+  /**
+   * Waits until a checkpoint covers a record that is durable: a quarter of a second at most, while the log is written.
+   *
+   * @throws AUDIT_UNAVAILABLE where the log fails meanwhile
+   */
+  async checkpointOver(index: number): Promise<StoredCheckpoint> {
+    while (this.#checkpoint === null || this.#checkpoint.size <= index) {
+      if (this.#failed !== null || this.#closing) throw unavailable();
+      await new Promise<void>((resolve) => {
+        const end = this.follow(() => {
+          end();
+          resolve();
+        });
+      });
+    }
+    return this.#checkpoint;
+  }
+
+  /** Sequence of changes that the loop has seen. Take it before the first read of a decision. */
+  get seen(): number {
+    return this.#seen;
   }
 
   /** False once nothing can be recorded any more. */
@@ -160,6 +200,22 @@ export class Ledger {
     });
   }
 
+  /**
+   * Makes housekeeping changes durable, without a record.
+   *
+   * @throws AUDIT_UNAVAILABLE where they are not
+   */
+  async keep(changes: readonly HousekeepingChange[]): Promise<void> {
+    if (this.#failed !== null || this.#closing) throw unavailable();
+    const id = this.#nextId++;
+    this.#jobs.push({ id, draft: null });
+    this.#changes.set(id, changes);
+    await new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject, signs: 0 });
+      this.#planHandOver();
+    });
+  }
+
   /** Makes the thread forget a key, after a change that ended its use. */
   forget(keyHandleId: string): void {
     if (!this.#known.delete(keyHandleId)) return;
@@ -187,7 +243,8 @@ export class Ledger {
       this.#thread.on('message', (message: ThreadMessage) => {
         if (message.kind === 'ready') {
           this.#logId = message.logId;
-          this.#nextIndex = message.nextIndex;
+          this.#size = message.size;
+          this.#checkpoint = message.checkpoint;
           resolve();
         } else if (message.kind === 'committed') this.#committed(message);
         else {
@@ -206,7 +263,7 @@ export class Ledger {
     });
   }
 
-  #wireSign(task: SignTask): WireJob['signs'][number] {
+  #wireSign(task: SignTask): WireSign {
     if (!this.#known.has(task.keyHandleId)) {
       this.#known.add(task.keyHandleId);
       this.#keys.push({ id: task.keyHandleId, spec: task.spec, key: task.key });
@@ -255,15 +312,16 @@ export class Ledger {
   /** Releases all answers of a group in one turn of the event loop; caches are dropped first. */
   #committed(message: CommittedMessage): void {
     if (message.changed.length > 0) this.#events.changed(message.changed);
-    this.#seen = message.sequence;
     this.#events.committed?.(message.ids.length, message.commitMs);
+    this.#seen = message.sequence;
+    this.#size = message.size;
+    if (message.checkpoint !== null) this.#checkpoint = message.checkpoint;
     const packed = Buffer.from(message.signatures.buffer, message.signatures.byteOffset, message.signatures.length);
     let offset = 0;
     for (const [position, id] of message.ids.entries()) {
       const verdict = VERDICTS[message.verdicts[position]!]!;
       const waiting = this.#take(id);
       const index = message.indexes[position]!;
-      if (index >= this.#nextIndex) this.#nextIndex = index + 1;
       if (verdict === 'stale') waiting?.resolve({ verdict });
       else if (verdict !== 'done') waiting?.resolve({ verdict, index });
       else {
@@ -276,6 +334,7 @@ export class Ledger {
         waiting?.resolve({ verdict, index, signatures });
       }
     }
+    for (const follower of this.#followers) follower(message.size);
   }
 
   #take(id: number): Waiting | undefined {
@@ -289,6 +348,7 @@ export class Ledger {
     this.#failed = reason;
     for (const { reject } of this.#waiting.values()) reject(unavailable());
     this.#waiting.clear();
+    for (const follower of this.#followers) follower(this.#size);
     // A thread that was never ready has failed the start, and `open` says so.
     if (this.#logId !== '') this.#events.failed(reason);
   }

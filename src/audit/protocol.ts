@@ -9,6 +9,8 @@ import type { ErrorCode } from '../errors.ts';
 import type { SigningAlgorithmName } from '../model/algorithm.ts';
 import type { Spec } from '../model/spec.ts';
 import type { Change } from '../store/change.ts';
+import type { StoredCheckpoint } from '../store/contract.ts';
+import type { LogSigner } from './note.ts';
 import type { RecordDraft } from './record.ts';
 
 export type Outcome = 'OK' | ErrorCode;
@@ -22,7 +24,15 @@ export interface WireSign {
   readonly to: number;
 }
 
-export interface WireJob {
+/** A job is an answer or a refusal with its record, or housekeeping, which has none. */
+export type WireJob = RecordedJob | HousekeepingJob;
+
+export interface HousekeepingJob {
+  readonly id: number;
+  readonly draft: null;
+}
+
+export interface RecordedJob {
   readonly id: number;
   /** The sequence of changes that the loop had seen when the decision began. */
   readonly decidedAt: number;
@@ -46,9 +56,20 @@ export interface GroupMessage {
 
 export const VERDICTS = ['done', 'stale', 'conflict', 'sign-failed'] as const;
 
-/** The answer to jobs of one committed group, in the order of `ids`. */
+/** Gives the thread the key that it signs checkpoints with; there are none before. */
+export interface SignerMessage {
+  readonly signer: LogSigner;
+}
+
+/** What became of a group. The jobs are in the order of `ids`. */
 export interface CommittedMessage {
   readonly kind: 'committed';
+  /** Records in the log after this group. */
+  readonly size: number;
+  /** The checkpoint that was committed with it, where one was due. */
+  readonly checkpoint: StoredCheckpoint | null;
+  /** Milliseconds that the commit took: for the most part, the wait for the disk. */
+  readonly commitMs: number;
   /** Sequence of changes after this group. */
   readonly sequence: number;
   readonly changed: readonly string[];
@@ -58,8 +79,6 @@ export interface CommittedMessage {
   readonly indexes: Float64Array;
   /** For each signature of each job that is done: 16-bit length, then the bytes. */
   readonly signatures: Uint8Array;
-  /** How long the store took to make the group durable. */
-  readonly commitMs: number;
 }
 
 /** Nothing of these jobs is in the log. */
@@ -74,14 +93,14 @@ export interface FailedMessage {
 export interface ReadyMessage {
   readonly kind: 'ready';
   readonly logId: string;
-  /** Index of the next record. */
-  readonly nextIndex: number;
+  readonly size: number;
+  readonly checkpoint: StoredCheckpoint | null;
 }
 
 export type ThreadMessage = CommittedMessage | FailedMessage | ReadyMessage;
 
 export interface ThreadStart {
   readonly databasePath: string;
-  /** Settings that are written where the store does not have them yet: `log-id`, `root-check`. */
+  /** Settings that are written where the store does not have them yet. */
   readonly settings: Readonly<Record<string, string>>;
 }

@@ -10,6 +10,7 @@ import { hash } from 'node:crypto';
 import { encodeContext } from '../bytes/length-prefixed.ts';
 import type { OperationName } from '../model/operation.ts';
 import type { Random } from '../ports/random.ts';
+import { leafHash, treeHead } from './tree.ts';
 
 export const RECORD_VERSION = 1;
 const SALT_BYTES = 16;
@@ -66,6 +67,8 @@ export interface RecordDraft {
   readonly startedMs: number;
   readonly items: readonly DraftItem[] | null;
   readonly aggregate: Aggregate | null;
+  /** Of RedactAuditRecords: the records whose openings went, `[from, to)`. */
+  readonly redaction: { readonly from: number; readonly to: number } | null;
 }
 
 /** What the writer decides. */
@@ -132,31 +135,11 @@ export function sealRecord(draft: RecordDraft, at: Placement, random: Random): S
       latencyUs: draft.aggregate === null ? at.latencyUs : undefined,
       items: items?.summary,
       aggregate: draft.aggregate === null ? undefined : aggregateOf(draft.aggregate),
+      redaction: draft.redaction ?? undefined,
     }),
   );
   return { entry, leaf: leafHash(entry), openings: JSON.stringify(openings), items: items?.stored ?? null };
 }
-
-/** RFC 6962, section 2.1: SHA-256(0x00 ‖ entry). */
-export function leafHash(entry: Uint8Array): Buffer {
-  return hash('sha256', Buffer.concat([LEAF_PREFIX, entry]), 'buffer');
-}
-
-/** RFC 6962, section 2.1: SHA-256(0x01 ‖ left ‖ right). */
-export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
-  return hash('sha256', Buffer.concat([NODE_PREFIX, left, right]), 'buffer');
-}
-
-/** RFC 6962, section 2.1: the tree head over leaf hashes, in order. */
-export function treeHead(leaves: readonly Uint8Array[]): Buffer {
-  if (leaves.length === 0) return hash('sha256', Buffer.alloc(0), 'buffer');
-  if (leaves.length === 1) return Buffer.from(leaves[0]!);
-  const split = 2 ** Math.floor(Math.log2(leaves.length - 1));
-  return nodeHash(treeHead(leaves.slice(0, split)), treeHead(leaves.slice(split)));
-}
-
-const LEAF_PREFIX = Buffer.of(0x00);
-const NODE_PREFIX = Buffer.of(0x01);
 
 interface SealedItems {
   readonly summary: { readonly count: number; readonly failed: number; readonly root: string };

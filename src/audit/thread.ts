@@ -13,7 +13,15 @@ import { signNow } from '../crypto/sign.ts';
 import type { Change } from '../store/change.ts';
 import { SqliteWriter } from '../store/sqlite/writer.ts';
 import { LogWriter } from './group.ts';
-import type { FailedMessage, GroupMessage, ReadyMessage, ThreadStart, WireJob } from './protocol.ts';
+import type {
+  FailedMessage,
+  GroupMessage,
+  ReadyMessage,
+  RecordedJob,
+  SignerMessage,
+  ThreadStart,
+  WireJob,
+} from './protocol.ts';
 
 const GROUP_JOBS_MAX = 512;
 const GROUP_TIME_MS_MIN = 0.5;
@@ -34,22 +42,46 @@ const keys = new Map<string, PrivateHandle>();
 let queue: QueuedJob[] = [];
 let lastCommitMs = 0;
 let broken = false;
+let checkpointTimer: NodeJS.Timeout | null = null;
 const log = new LogWriter(openStore(), systemRandom);
 
-port.postMessage({ kind: 'ready', logId: log.logId, nextIndex: log.nextIndex } satisfies ReadyMessage);
-port.on('message', (message: GroupMessage | 'close') => {
-  if (message === 'close') {
-    log.close();
-    port.close();
-    return;
-  }
-  enqueue(message);
+const { logId, nextIndex, checkpoint } = log.tail;
+port.postMessage({ kind: 'ready', logId, size: nextIndex, checkpoint } satisfies ReadyMessage);
+port.on('message', (message: ToThread) => {
+  if (message === 'close') return close();
+  if ('signer' in message) log.signWith(message.signer);
+  else enqueue(message);
   while (queue.length > 0) runGroup();
+  planCheckpoint();
 });
+
+type ToThread = GroupMessage | SignerMessage | 'close';
+
+/** The records of the last moment get a checkpoint, though no further group follows them. */
+function planCheckpoint(): void {
+  const dueMs = broken ? null : log.checkpointDueMs();
+  if (checkpointTimer !== null || dueMs === null) return;
+  checkpointTimer = setTimeout(() => {
+    checkpointTimer = null;
+    if (!broken && log.checkpointDueMs() === 0) runGroup();
+    planCheckpoint();
+  }, dueMs);
+}
+
+/** Nothing that was answered is left without a checkpoint. */
+function close(): void {
+  if (checkpointTimer !== null) clearTimeout(checkpointTimer);
+  if (!broken && log.checkpointDueMs() !== null) {
+    log.checkpointNow();
+    runGroup();
+  }
+  log.close();
+  port.close();
+}
 
 function openStore(): SqliteWriter {
   const store = new SqliteWriter(start.databasePath);
-  for (const [name, value] of Object.entries(start.settings)) store.settle(name, value);
+  store.settle(start.settings);
   return store;
 }
 
@@ -82,7 +114,7 @@ function runGroup(): void {
       if (taken === queue.length) break;
       const { job, bytes, changes } = queue[taken]!;
       taken += 1;
-      log.take(job, changes, () => signAll(job, bytes));
+      log.take(job, changes, (recorded) => signAll(recorded, bytes));
       if (performance.now() > closesAt) break;
     }
     const answer = log.commit();
@@ -99,12 +131,12 @@ function runGroup(): void {
 function receiveMore(): void {
   const received = receiveMessageOnPort(port);
   if (received === undefined) return;
-  const message = received.message as GroupMessage | 'close';
-  if (message === 'close') setImmediate(() => port.emit('message', 'close'));
+  const message = received.message as ToThread;
+  if (message === 'close' || 'signer' in message) setImmediate(() => port.emit('message', message));
   else enqueue(message);
 }
 
-function signAll(job: WireJob, bytes: Uint8Array): Uint8Array[] {
+function signAll(job: RecordedJob, bytes: Uint8Array): Uint8Array[] {
   return job.signs.map(({ key, algorithm, input, from, to }) => {
     const part = bytes.subarray(from, to);
     return signNow(keys.get(key)!, algorithm, input === 'message' ? { message: part } : { digest: part });

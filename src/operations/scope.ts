@@ -37,6 +37,8 @@ export interface Facts {
   destinationContext: EncryptionContext | null;
   resource: string | null;
   items: readonly DraftItem[] | null;
+  /** Of RedactAuditRecords: the records whose openings went, `[from, to)`. */
+  redaction: { readonly from: number; readonly to: number } | null;
 }
 
 export const NO_FACTS: Readonly<Facts> = {
@@ -52,6 +54,7 @@ export const NO_FACTS: Readonly<Facts> = {
   destinationContext: null,
   resource: null,
   items: null,
+  redaction: null,
 };
 
 /** Versions that are tried, newest first, for a signature, MAC or RSA ciphertext that names none. */

@@ -31,6 +31,8 @@ export interface Services {
   readonly version: string;
   /** Stands in ARNs and in SigV4 scopes. */
   readonly region: string;
+  /** By which the log's checkpoints are verified: `origin+keyid+key`. */
+  readonly logKey: string;
   /** True in development only: roles that conflict may be held together. */
   readonly allowConflictingRoles: boolean;
 }

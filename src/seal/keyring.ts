@@ -11,7 +11,7 @@ import { XaesKey } from '../crypto/xaes.ts';
 import { ClavigerError } from '../errors.ts';
 import type { Random } from '../ports/random.ts';
 
-export type SealPurpose = 'tenant-key' | 'key-material' | 'access-key-secret' | 'import-key' | 'root-check';
+export type SealPurpose = 'tenant-key' | 'key-material' | 'access-key-secret' | 'import-key' | 'root-check' | 'log-key';
 
 /** Where a sealed value belongs. */
 export interface SealPlace {

@@ -3,15 +3,16 @@
  *
  * @module
  */
-import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Ledger } from '../audit/ledger.ts';
+import { verifierKey, type LogSigner } from '../audit/note.ts';
 import { Authenticator } from '../auth/authenticator.ts';
 import { systemRandom } from '../crypto/random.ts';
 import { ClavigerError } from '../errors.ts';
 import { startLifecycle } from '../jobs/lifecycle.ts';
 import { uuidV7 } from '../model/ids.ts';
+import { SYSTEM_TENANT_NAME } from '../model/principal.ts';
 import { aggregateDraft } from '../operations/execute.ts';
 import { DEFAULT_RATE_LIMITS, RateLimiter, type RateLimits } from '../operations/limits.ts';
 import { RefusalThrottle } from '../operations/refusals.ts';
@@ -26,6 +27,7 @@ import type { Unseal } from '../seal/root-key.ts';
 import { StoreCache } from '../store/cache.ts';
 import { databasePath, lockFolder, type FolderLock } from '../store/sqlite/open.ts';
 import { SqliteReader } from '../store/sqlite/reader.ts';
+import { newLogSettings, openLogSigner, sealedSystemKey } from './log-key.ts';
 import { VERSION } from './version.ts';
 
 export interface ServiceOptions {
@@ -36,6 +38,8 @@ export interface ServiceOptions {
   readonly limits?: RateLimits;
   /** Refused strangers of one address that get a record each within a second. */
   readonly singleRefusalsPerSecond?: number;
+  /** Name that the log's checkpoints are signed with; null takes the one it was begun with. */
+  readonly logOrigin?: string | null;
   /** Folder of the operator's own Cedar policies. */
   readonly policies?: string | null;
   readonly allowConflictingRoles?: boolean;
@@ -84,8 +88,10 @@ async function openLocked(
   const path = databasePath(folder);
   const policy = PolicyEngine.load({ folder: options.policies ?? null });
   using root = await rootKey(options.unseal, path);
-  const keyring = new Keyring(root, random, (tenantId) => reader.sealedTenantKey(tenantId));
-  const settings = { 'log-id': randomUUID(), 'root-check': keyring.rootCheck().toString('base64') };
+  const keyring = new Keyring(root, random, (tenantId) =>
+    tenantId === SYSTEM_TENANT_NAME ? sealedSystemKey(reader) : reader.sealedTenantKey(tenantId),
+  );
+  const settings = await newLogSettings(root, random, options.logOrigin ?? null);
 
   const changed = (entities: readonly string[]): void => {
     cache.drop(entities);
@@ -97,6 +103,16 @@ async function openLocked(
   };
   const ledger = await Ledger.open({ databasePath: path, settings }, { changed, failed });
   const reader = new SqliteReader(path);
+  let signer: LogSigner;
+  try {
+    keyring.requireRoot(Buffer.from((await reader.setting('root-check')) ?? '', 'base64'));
+    signer = await openLogSigner(reader, keyring, options.logOrigin ?? null);
+  } catch (error) {
+    reader.close();
+    await ledger.close();
+    throw error;
+  }
+  ledger.signWith(signer);
   const cache = new StoreCache(reader);
   const software = new SoftwareProvider({
     random,
@@ -153,6 +169,7 @@ async function openLocked(
     log,
     version: VERSION,
     region,
+    logKey: verifierKey(signer),
     allowConflictingRoles: options.allowConflictingRoles ?? false,
   };
 
@@ -165,15 +182,7 @@ async function openLocked(
     await ledger.close();
     lock.release();
   };
-  let stopJobs = async (): Promise<void> => undefined;
-  try {
-    keyring.requireRoot(Buffer.from((await reader.setting('root-check')) ?? '', 'base64'));
-    if (options.jobs ?? true) stopJobs = startLifecycle(services);
-  } catch (error) {
-    reader.close();
-    await ledger.close();
-    throw error;
-  }
+  const stopJobs = options.jobs === false ? async () => undefined : startLifecycle(services);
   return { services, lock, close };
 }
 

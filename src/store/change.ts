@@ -32,7 +32,17 @@ export type Change =
   | { readonly put: 'credential'; readonly credential: Credential }
   | { readonly put: 'importSlot'; readonly slot: ImportSlot; readonly sealedKey: Uint8Array }
   | { readonly drop: 'importSlot'; readonly keyId: string }
-  | { readonly put: 'idempotency'; readonly kept: IdempotentAnswer };
+  | { readonly put: 'idempotency'; readonly kept: IdempotentAnswer }
+  /** Forgets what the commitments of the records `[from, to)` open to. The records themselves stay. */
+  | { readonly drop: 'openings'; readonly from: number; readonly to: number }
+  | HousekeepingChange;
+
+/** What no caller asked for and no decision reads: it commits without a record of its own. */
+export type HousekeepingChange =
+  /** How far a reader of the log has come: the next index that it wants. */
+  | { readonly put: 'cursor'; readonly name: string; readonly position: number }
+  /** A checkpoint that witnesses have signed as well, in place of the same one without them. */
+  | { readonly put: 'cosigned'; readonly size: number; readonly note: string };
 
 /** Names under which decisions say what they read, and changes say what they changed. */
 export const entity = {
@@ -61,6 +71,8 @@ export function entityOf(change: Change): string | null {
       case 'importSlot':
         return entity.key(change.slot.keyId);
       case 'idempotency':
+      case 'cursor':
+      case 'cosigned':
         return null;
     }
   }
@@ -70,5 +82,7 @@ export function entityOf(change: Change): string | null {
     case 'material':
     case 'importSlot':
       return entity.key(change.keyId);
+    case 'openings':
+      return null;
   }
 }

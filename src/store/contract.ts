@@ -81,7 +81,26 @@ export interface StoreReader {
   /** Ids of keys that something falls due for at `nowMs`, at most `limit`. */
   dueKeys(what: 'deletion' | 'rotation' | 'expiry', nowMs: number, limit: number): Promise<readonly string[]>;
   auditRecords(query: AuditQuery): Promise<AuditPage>;
+  /** Records from an index on, oldest first. */
+  recordsFrom(index: number, limit: number): Promise<readonly StoredRecord[]>;
+  /** The last record of a request: of a change outside the store its outcome, once it is there. */
+  recordOfRequest(requestId: string): Promise<StoredRecord | null>;
+  /** Index of the first record that is not older; the number of records where all are. */
+  firstIndexSince(sinceMs: number): Promise<number>;
+  /** Up to `count` hashes of a level of the log's tree from the `from`-th on, joined; level 0 has the leaf hashes. */
+  treeHashes(level: number, from: number, count: number): Promise<Uint8Array>;
+  /** Checkpoints that cover more than `after` records, the smallest first. */
+  checkpoints(after: number, limit: number): Promise<readonly StoredCheckpoint[]>;
+  /** How far a reader of the log has come; null where it has not begun. */
+  cursor(name: string): Promise<number | null>;
   close(): void;
+}
+
+/** A signed checkpoint of the log; audit/note.ts has its form. */
+export interface StoredCheckpoint {
+  /** Records that it covers. */
+  readonly size: number;
+  readonly note: string;
 }
 
 /** Where the log stands: what the next record has to follow. */
@@ -89,6 +108,8 @@ export interface LogTail {
   readonly logId: string;
   readonly nextIndex: number;
   readonly lastTimeMs: number;
+  /** The newest checkpoint; null before the first. */
+  readonly checkpoint: StoredCheckpoint | null;
 }
 
 /**
@@ -101,6 +122,13 @@ export interface StoreWriter {
   /** Applies all changes of one job, or none of them and throws. */
   apply(changes: readonly Change[]): void;
   append(record: RecordRow): void;
+  /** Keeps the hash of a complete subtree of 256^level leaves. */
+  appendTreeHash(level: number, index: number, hash: Uint8Array): void;
+  appendCheckpoint(checkpoint: StoredCheckpoint): void;
+  /** As `StoreReader.treeHashes`. */
+  treeHashes(level: number, from: number, count: number): Uint8Array;
+  /** Hashes that are kept of a level above 0. */
+  treeHashCount(level: number): number;
   commit(): void;
   rollback(): void;
   close(): void;

@@ -71,4 +71,15 @@ CREATE INDEX records_by_request ON records (request_id);
 CREATE INDEX records_refused ON records (outcome, idx) WHERE outcome <> 'OK';
 `;
 
-export const SQLITE_MIGRATIONS: readonly string[] = [V1];
+/** Hashes of the log's tree above its leaves, its checkpoints, and how far each reader of the log has come. */
+const V2 = `
+CREATE TABLE tree_hashes (
+  level INTEGER NOT NULL, idx INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (level, idx)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE checkpoints (size INTEGER PRIMARY KEY, note TEXT NOT NULL) STRICT;
+
+CREATE TABLE cursors (name TEXT PRIMARY KEY, position INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+`;
+
+export const SQLITE_MIGRATIONS: readonly string[] = [V1, V2];

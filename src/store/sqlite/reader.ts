@@ -9,14 +9,26 @@ import { ClavigerError } from '../../errors.ts';
 import type { Alias, ImportSlot, KeyWithVersions } from '../../model/key.ts';
 import type { Credential, Tenant } from '../../model/principal.ts';
 import type { IdempotentAnswer } from '../change.ts';
-import type { AuditPage, AuditQuery, Page, StoredRecord, StoreReader } from '../contract.ts';
+import type { AuditPage, AuditQuery, Page, StoredCheckpoint, StoredRecord, StoreReader } from '../contract.ts';
 import { openForReading } from './open.ts';
-import { aliasOf, credentialOf, importSlotOf, keyOf, tenantOf, versionOf, type Row } from './rows.ts';
+import {
+  aliasOf,
+  credentialOf,
+  importSlotOf,
+  joinedHashes,
+  keyOf,
+  tenantOf,
+  treeHashesSql,
+  versionOf,
+  type Row,
+} from './rows.ts';
 
 /** Records that one step of a filtered audit list looks at; between steps other requests run. */
 const SCAN_STEP_RECORDS = 5000;
 /** Steps after which a page is answered short, with a cursor to go on. */
 const SCAN_STEPS_MAX = 40;
+
+const RECORD_COLUMNS = 'idx, entry, leaf, openings, items';
 
 const DUE_SQL = {
   deletion: 'SELECT id FROM keys WHERE deletion_at <= ? ORDER BY deletion_at LIMIT ?',
@@ -156,6 +168,35 @@ export class SqliteReader implements StoreReader {
     return { records, nextBefore: nextBefore(before, floor) };
   }
 
+  async recordsFrom(index: number, limit: number): Promise<readonly StoredRecord[]> {
+    const sql = `SELECT ${RECORD_COLUMNS} FROM records WHERE idx >= ? ORDER BY idx LIMIT ?`;
+    return this.#many(storedRecordOf, sql, index, limit);
+  }
+
+  async recordOfRequest(requestId: string): Promise<StoredRecord | null> {
+    const sql = `SELECT ${RECORD_COLUMNS} FROM records WHERE request_id = ? ORDER BY idx DESC LIMIT 1`;
+    return this.#one(storedRecordOf, sql, requestId);
+  }
+
+  async firstIndexSince(sinceMs: number): Promise<number> {
+    return this.#firstIndexSince(sinceMs);
+  }
+
+  async treeHashes(level: number, from: number, count: number): Promise<Uint8Array> {
+    const { sql, values } = treeHashesSql(level, from, count);
+    return joinedHashes(this.#all(sql, ...values));
+  }
+
+  async checkpoints(after: number, limit: number): Promise<readonly StoredCheckpoint[]> {
+    const sql = 'SELECT size, note FROM checkpoints WHERE size > ? ORDER BY size LIMIT ?';
+    return this.#many((row) => ({ size: row['size'] as number, note: row['note'] as string }), sql, after, limit);
+  }
+
+  async cursor(name: string): Promise<number | null> {
+    const row = this.#get('SELECT position FROM cursors WHERE name = ?', name);
+    return (row?.['position'] as number | undefined) ?? null;
+  }
+
   close(): void {
     this.#db.close();
   }
@@ -172,7 +213,7 @@ export class SqliteReader implements StoreReader {
     if (query.operation !== null) filters.push(['operation = ?', query.operation]);
     if (query.requestId !== null) filters.push(['request_id = ?', query.requestId]);
     const where = filters.map(([sql]) => sql).join(' AND ');
-    const sql = `SELECT idx, entry, leaf, openings, items FROM records WHERE ${where} ORDER BY idx DESC LIMIT ?`;
+    const sql = `SELECT ${RECORD_COLUMNS} FROM records WHERE ${where} ORDER BY idx DESC LIMIT ?`;
     return this.#many(storedRecordOf, sql, ...filters.map(([, value]) => value), limit);
   }
 

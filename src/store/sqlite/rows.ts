@@ -61,6 +61,20 @@ export function keyValues(key: Key): Values {
   ];
 }
 
+/** The query of `treeHashes`: leaf hashes stand with their records, the hashes above them in a table of their own. */
+export function treeHashesSql(level: number, from: number, count: number): { sql: string; values: number[] } {
+  return level === 0
+    ? { sql: 'SELECT leaf AS hash FROM records WHERE idx >= ? ORDER BY idx LIMIT ?', values: [from, count] }
+    : {
+        sql: 'SELECT hash FROM tree_hashes WHERE level = ? AND idx >= ? ORDER BY idx LIMIT ?',
+        values: [level, from, count],
+      };
+}
+
+export function joinedHashes(rows: readonly Row[]): Uint8Array {
+  return Buffer.concat(rows.map((row) => row['hash'] as Uint8Array));
+}
+
 export function versionOf(row: Row): KeyVersion {
   return {
     keyId: row['key_id'] as string,

@@ -5,9 +5,9 @@
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Change } from '../change.ts';
-import type { LogTail, RecordRow, StoreWriter } from '../contract.ts';
+import type { LogTail, RecordRow, StoredCheckpoint, StoreWriter } from '../contract.ts';
 import { BUSY_TIMEOUT_MS, openForWriting } from './open.ts';
-import { credentialValues, keyValues, versionValues, type Values } from './rows.ts';
+import { credentialValues, joinedHashes, keyValues, treeHashesSql, versionValues, type Values } from './rows.ts';
 
 /** How long the answer to an `Idempotency-Key` is kept. */
 const IDEMPOTENCY_KEPT_MS = 24 * 60 * 60 * 1000;
@@ -46,6 +46,12 @@ const SQL = {
   forgetIdempotency: 'DELETE FROM idempotency WHERE created_at < ?',
   record: `INSERT INTO records (idx, time_ms, tenant_id, request_id, key_id, principal, operation, outcome, entry, leaf,
           openings, items) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  dropOpenings: `UPDATE records SET openings = '{}', items = NULL, principal = NULL WHERE idx >= ? AND idx < ?`,
+  treeHash: 'INSERT INTO tree_hashes (level, idx, hash) VALUES (?, ?, ?)',
+  checkpoint: 'INSERT INTO checkpoints (size, note) VALUES (?, ?)',
+  cosigned: 'UPDATE checkpoints SET note = ?2 WHERE size = ?1',
+  cursor: `INSERT INTO cursors (name, position) VALUES (?, ?)
+        ON CONFLICT (name) DO UPDATE SET position = excluded.position`,
 } as const;
 
 export class SqliteWriter implements StoreWriter {
@@ -58,17 +64,26 @@ export class SqliteWriter implements StoreWriter {
     this.#db = openForWriting(path);
   }
 
-  /** Sets a value that was not set before; gives the one that stands. */
-  settle(name: string, value: string): string {
-    this.#db.prepare('INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING').run(name, value);
-    return (this.#db.prepare('SELECT value FROM settings WHERE name = ?').get(name) as { value: string }).value;
+  /** Sets the values that were not set before, all of them or none. */
+  settle(settings: Readonly<Record<string, string>>): void {
+    const insert = this.#db.prepare('INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING');
+    this.begin();
+    for (const [name, value] of Object.entries(settings)) insert.run(name, value);
+    this.#db.exec('COMMIT');
   }
 
   tail(): LogTail {
     const logId = this.#db.prepare("SELECT value FROM settings WHERE name = 'log-id'").get() as { value: string };
     const last = this.#db.prepare('SELECT idx, time_ms FROM records ORDER BY idx DESC LIMIT 1').get() as
       { idx: number; time_ms: number } | undefined;
-    return { logId: logId.value, nextIndex: (last?.idx ?? -1) + 1, lastTimeMs: last?.time_ms ?? 0 };
+    const checkpoint = this.#db.prepare('SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1').get() as
+      StoredCheckpoint | undefined;
+    return {
+      logId: logId.value,
+      nextIndex: (last?.idx ?? -1) + 1,
+      lastTimeMs: last?.time_ms ?? 0,
+      checkpoint: checkpoint ?? null,
+    };
   }
 
   begin(): void {
@@ -102,6 +117,24 @@ export class SqliteWriter implements StoreWriter {
       record.openings,
       record.items,
     ]);
+  }
+
+  appendTreeHash(level: number, index: number, hash: Uint8Array): void {
+    this.#run('treeHash', [level, index, hash]);
+  }
+
+  appendCheckpoint({ size, note }: StoredCheckpoint): void {
+    this.#run('checkpoint', [size, note]);
+  }
+
+  treeHashes(level: number, from: number, count: number): Uint8Array {
+    const { sql, values } = treeHashesSql(level, from, count);
+    return joinedHashes(this.#db.prepare(sql).all(...values));
+  }
+
+  treeHashCount(level: number): number {
+    const sql = 'SELECT count(*) AS count FROM tree_hashes WHERE level = ?';
+    return (this.#db.prepare(sql).get(level) as { count: number }).count;
   }
 
   commit(): void {
@@ -159,6 +192,10 @@ export class SqliteWriter implements StoreWriter {
           this.#run('forgetIdempotency', [createdAt - IDEMPOTENCY_KEPT_MS]);
           return this.#run('idempotency', [scope, requestHash, answer, createdId, createdAt]);
         }
+        case 'cursor':
+          return this.#run('cursor', [change.name, change.position]);
+        case 'cosigned':
+          return this.#run('cosigned', [change.size, change.note]);
       }
     }
     switch (change.drop) {
@@ -170,6 +207,9 @@ export class SqliteWriter implements StoreWriter {
       case 'importSlot':
         this.#shred = true;
         return this.#run('dropImportSlot', [change.keyId]);
+      case 'openings':
+        this.#shred = true;
+        return this.#run('dropOpenings', [change.from, change.to]);
     }
   }
 

@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LogWriter } from '../../../src/audit/group.ts';
-import type { WireJob } from '../../../src/audit/protocol.ts';
+import type { RecordedJob } from '../../../src/audit/protocol.ts';
 import type { RecordDraft } from '../../../src/audit/record.ts';
 import { systemRandom } from '../../../src/crypto/random.ts';
 import type { Alias, Key } from '../../../src/model/key.ts';
@@ -43,11 +43,12 @@ export function draft(more: Partial<RecordDraft> = {}): RecordDraft {
     startedMs: 0,
     items: null,
     aggregate: null,
+    redaction: null,
     ...more,
   };
 }
 
-export function job(id: number, more: Partial<WireJob> = {}): WireJob {
+export function job(id: number, more: Partial<RecordedJob> = {}): RecordedJob {
   return { id, decidedAt: 0, read: [], draft: draft(), outcome: 'OK', signs: [], ...more };
 }
 
@@ -96,7 +97,7 @@ export function openTestLog(): TestLog {
   const folder = mkdtempSync(join(tmpdir(), 'claviger-log-'));
   const path = databasePath(folder);
   const store = new SqliteWriter(path);
-  store.settle('log-id', '8c3f1e0a-5b7d-4a2f-9d6c-1f2e3d4c5b6a');
+  store.settle({ 'log-id': '8c3f1e0a-5b7d-4a2f-9d6c-1f2e3d4c5b6a' });
   store.begin();
   store.apply([TENANT_PUT]);
   store.commit();

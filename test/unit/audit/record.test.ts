@@ -1,14 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
-import {
-  leafHash,
-  nodeHash,
-  sealRecord,
-  treeHead,
-  type Placement,
-  type RecordDraft,
-} from '../../../src/audit/record.ts';
+import { sealRecord, type Placement, type RecordDraft } from '../../../src/audit/record.ts';
+import { leafHash, nodeHash, treeHead } from '../../../src/audit/tree.ts';
 import { systemRandom } from '../../../src/crypto/random.ts';
 import { draft } from './jobs.ts';
 

@@ -184,7 +184,7 @@ suite('spec/audit-log.md', () => {
     t.after(() => rm(folder, { recursive: true, force: true }));
     const file = join(folder, 'claviger.db');
     const store = new SqliteWriter(file);
-    store.settle('log-id', PLACE.logId);
+    store.settle({ 'log-id': PLACE.logId });
     const log = new LogWriter(store, systemRandom);
     log.begin();
     for (const [id, items] of [null, ITEMS, null, ITEMS.slice(0, 1), null].entries()) {
