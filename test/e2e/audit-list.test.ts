@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import type { AuditRecord, ListAuditRecordsInput } from '../../src/operations/list-audit-records.ts';
+import type { AuditRecord } from '../../src/audit/opened.ts';
+import type { ListAuditRecordsInput } from '../../src/operations/list-audit-records.ts';
 import { removeFolder, startTestServer, testFolder, type TestServer } from '../support/server.ts';
 import { checkLog, readLog } from '../support/stored-log.ts';
 import { query } from '../support/store-files.ts';

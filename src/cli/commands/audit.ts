@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { AuditRecord } from '../../operations/list-audit-records.ts';
+import type { AuditRecord } from '../../audit/opened.ts';
 import { KEY_HELP, momentAgo } from '../arguments.ts';
 import { CliCommand } from '../command.ts';
 import { showPages, withPages, type PageOptions } from '../pages.ts';
