@@ -7,7 +7,7 @@
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { plainLog } from '../src/server/log.ts';
+import { createLog } from '../src/server/log.ts';
 import { parseConfig } from '../src/server/config.ts';
 import { runDev, type DevCredentials } from '../src/server/run.ts';
 
@@ -16,7 +16,10 @@ export type Started = DevCredentials;
 
 const folder = mkdtempSync(join(process.argv[2]!, 'claviger-bench-'));
 const yaml = `listen: { port: 0 }\nstore: { folder: ${JSON.stringify(folder)} }\n`;
-const server = await runDev({ config: parseConfig(yaml, folder, {}), log: plainLog });
+const server = await runDev({
+  config: parseConfig(yaml, folder, {}),
+  log: createLog({ format: 'text', level: 'info' }),
+});
 process.once('message', () => server.stop());
 process.once('disconnect', () => server.stop());
 // Ctrl-C reaches the whole group: the parent goes, and this one follows in order.

@@ -66,6 +66,7 @@ export class ClavigerClient {
       },
       body: inQuery ? null : JSON.stringify(encodeBytes(fields)),
     });
+    if (response.ok && route.text !== undefined) return response.text();
     const body = await jsonOf(response);
     if (!response.ok) throw refusalOf(body, response.status);
     return outputOf(name, route.answer.parse(body));

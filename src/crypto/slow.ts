@@ -8,10 +8,20 @@ import { availableParallelism } from 'node:os';
 /** Lets `limit` operations run at a time; the others wait in the order in which they came. */
 export class Turns {
   readonly #waiting: (() => void)[] = [];
+  readonly #limit: number;
   #free: number;
 
   constructor(limit: number) {
-    this.#free = Math.max(1, limit);
+    this.#limit = Math.max(1, limit);
+    this.#free = this.#limit;
+  }
+
+  get running(): number {
+    return this.#limit - this.#free;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
   }
 
   async run<T>(operation: () => Promise<T>): Promise<T> {

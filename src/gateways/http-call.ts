@@ -20,7 +20,7 @@ const JSON_DEPTH_MAX = 16;
 
 /** A new call of a request that has just come. */
 export function callOf(
-  { clock, random }: Services,
+  { clock, random, observer }: Services,
   request: FastifyRequest,
   gateway: GatewayName,
   proof: Proof,
@@ -34,6 +34,7 @@ export function callOf(
     startedMs: monotonicMs(),
     dryRun: more.dryRun ?? false,
     idempotency: more.idempotency ?? null,
+    trace: observer.trace(request.method, request.headers),
   };
 }
 
@@ -86,13 +87,23 @@ function wordsOf(issue: z.core.$ZodIssue): string {
   return words.charAt(0).toLowerCase() + words.slice(1);
 }
 
-/** Sends an answer; nothing that leaves here may be kept by a cache. */
-export function send(reply: FastifyReply, status: number, headers: Record<string, string>, body: string): void {
+/** Sends the answer to a call, and ends its span; nothing that leaves here may be kept by a cache. */
+export function send(
+  reply: FastifyReply,
+  { trace }: Call,
+  status: number,
+  headers: Record<string, string>,
+  body: string,
+): void {
   reply.raw.writeHead(status, {
     ...headers,
+    ...trace?.headers(),
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
     'content-length': Buffer.byteLength(body),
   });
   reply.raw.end(body);
+  if (trace === null) return;
+  trace.set({ 'http.response.status_code': status });
+  trace.end(status >= 500 ? String(status) : undefined);
 }

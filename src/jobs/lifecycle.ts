@@ -37,6 +37,7 @@ export function jobCall(services: Services, principal: Principal): Call {
     startedMs: monotonicMs(),
     dryRun: false,
     idempotency: null,
+    trace: null,
   };
 }
 

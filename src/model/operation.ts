@@ -78,6 +78,7 @@ export const GOVERN_OPERATIONS = [
   'ListAuditRecords',
   'ExplainPolicy',
   'GetHealth',
+  'GetMetrics',
 ] as const;
 
 /** What only the service's own jobs do. */

@@ -14,6 +14,7 @@ import { ClavigerError, toClavigerError } from '../errors.ts';
 import type { OperationName } from '../model/operation.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Change } from '../store/change.ts';
+import type { Observation } from './observer.ts';
 import type { Call, Effect, Operation } from './operation.ts';
 import { NO_FACTS, Scope } from './scope.ts';
 import type { Services } from './services.ts';
@@ -60,9 +61,18 @@ export async function execute<I, O>(
   input: I,
 ): Promise<Answer<O>> {
   const memo = new Map<string, unknown>();
-  for (let attempt = 1; ; attempt++) {
-    const answer = await attemptOnce(services, operation, call, input, memo, attempt === ATTEMPTS_MAX);
-    if (answer !== 'stale') return answer;
+  const observation = services.observer.begin(operation.name, call);
+  try {
+    for (let attempt = 1; ; attempt++) {
+      const answer = await attemptOnce(services, operation, observation, input, memo, attempt === ATTEMPTS_MAX);
+      if (answer !== 'stale') return answer;
+      observation.repeat();
+    }
+  } catch (error) {
+    observation.code = toClavigerError(error).code;
+    throw error;
+  } finally {
+    observation.end();
   }
 }
 
@@ -85,12 +95,13 @@ export async function refuse(
 async function attemptOnce<I, O>(
   services: Services,
   operation: Operation<I, O>,
-  call: Call,
+  observation: Observation,
   input: I,
   memo: Map<string, unknown>,
   last: boolean,
 ): Promise<Answer<O> | 'stale'> {
   const { ledger } = services;
+  const { call } = observation;
   const decidedAt = ledger.seen;
   let scope: Scope | null = null;
   let effect: Effect<O> | null = null;
@@ -100,6 +111,7 @@ async function attemptOnce<I, O>(
     const proved = services.authenticator.authenticate(call.proof);
     const principal = proved instanceof Promise ? await proved : proved;
     scope = new Scope(services, operation.name, call, principal, memo);
+    observation.scope = scope;
     const kept = await held.enter(services, principal);
     if (kept !== null) {
       // What this very principal was answered before, and no secret: there is nothing new to permit.
@@ -133,6 +145,7 @@ async function attemptOnce<I, O>(
   if (scope === null && !services.refusals.recordAlone(call.source)) throw new RefusedError(refusal!, null);
 
   let receipt: Receipt;
+  const commit = observation.child('commit');
   try {
     receipt = await ledger.submit({
       decidedAt: last ? Number.MAX_SAFE_INTEGER : decidedAt,
@@ -143,6 +156,7 @@ async function attemptOnce<I, O>(
       signs: refusal === null && 'signs' in effect! ? effect.signs : [],
     });
   } finally {
+    commit?.end();
     held.leave();
   }
   if (receipt.verdict === 'stale') return 'stale';
@@ -151,6 +165,7 @@ async function attemptOnce<I, O>(
     throw new RefusedError(receipt.verdict === 'conflict' ? conflict() : toClavigerError(null), index);
   }
   if (refusal !== null) throw new RefusedError(refusal, index);
+  observation.code = outcomeOf(effect!);
   if ('signs' in effect!) return { kind: 'output', output: effect.finish(receipt.signatures), index };
   const { output } = effect!;
   return output instanceof Kept ? { kind: 'replay', answer: output.answer, index } : { kind: 'output', output, index };

@@ -19,6 +19,7 @@ import { generateDataKeyPair } from './generate-data-key-pair.ts';
 import { generateDataKey } from './generate-data-key.ts';
 import { generateRandom } from './generate-random.ts';
 import { getHealth } from './get-health.ts';
+import { getMetrics } from './get-metrics.ts';
 import { getPublicKey } from './get-public-key.ts';
 import { deleteImportedKeyMaterial, getParametersForImport, importKeyMaterial } from './import-key.ts';
 import { decapsulate, deriveSharedSecret, encapsulate } from './key-agreement.ts';
@@ -89,6 +90,7 @@ export const OPERATIONS = {
   listAuditRecords,
   explainPolicy,
   getHealth,
+  getMetrics,
 } as const;
 
 type Operations = typeof OPERATIONS;

@@ -6,6 +6,7 @@
 import type { Proof } from '../auth/authenticator.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { OperationName } from '../model/operation.ts';
+import type { Span } from '../ports/tracing.ts';
 import type { ThreadSignature } from '../providers/provider.ts';
 import type { Change } from '../store/change.ts';
 import type { Scope } from './scope.ts';
@@ -26,6 +27,8 @@ export interface Call {
   /** True to be told what would happen: all checks run, nothing else does. */
   readonly dryRun: boolean;
   readonly idempotency: Idempotency | null;
+  /** The span that the call is in; null where it is not traced. */
+  readonly trace: Span | null;
 }
 
 /** A caller's wish that a repeat of this change changes nothing. */

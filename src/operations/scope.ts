@@ -17,10 +17,12 @@ import type { Principal, Tenant } from '../model/principal.ts';
 import type { Usage } from '../model/spec.ts';
 import { isDestroyed, requireUsable, type UseKind } from '../model/state.ts';
 import type { PolicyResource } from '../policy/engine.ts';
+import type { Span } from '../ports/tracing.ts';
 import type { KeyHandle } from '../providers/provider.ts';
 import { entity } from '../store/change.ts';
 import type { Call } from './operation.ts';
 import type { Services } from './services.ts';
+import { tracedHandle } from './traced-handle.ts';
 
 /** What a record says of an operation beside who, when and how it ended. */
 export interface Facts {
@@ -254,7 +256,8 @@ export class Scope {
       throw new ClavigerError('KEY_STATE', `the imported material of key ${key.id} has expired; import it again`);
     }
     this.note({ keyVersion: version.version, provider: software.name });
-    return software.key({ tenantId: key.tenantId, keyId: key.id, version: version.version, spec: key.spec });
+    const handle = software.key({ tenantId: key.tenantId, keyId: key.id, version: version.version, spec: key.spec });
+    return this.call.trace === null ? handle : this.#traced(handle, this.call.trace);
   }
 
   async tenant(id: string = this.principal.tenantId): Promise<Tenant> {
@@ -266,6 +269,10 @@ export class Scope {
   /** The ARN of a key of the caller's tenant. */
   async arn(keyId: string): Promise<string> {
     return keyArn(this.services.region, (await this.tenant()).accountId, keyId);
+  }
+
+  async #traced(handle: KeyHandle | Promise<KeyHandle>, span: Span): Promise<KeyHandle> {
+    return tracedHandle(await handle, this.services.software.name, span);
   }
 
   async #find(text: string): Promise<KeyWithVersions | null> {

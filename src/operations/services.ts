@@ -13,6 +13,7 @@ import type { SoftwareProvider } from '../providers/software/index.ts';
 import type { Keyring } from '../seal/keyring.ts';
 import type { StoreCache } from '../store/cache.ts';
 import type { RateLimiter } from './limits.ts';
+import type { Observer } from './observer.ts';
 import type { RefusalThrottle } from './refusals.ts';
 
 export interface Services {
@@ -24,6 +25,7 @@ export interface Services {
   readonly software: SoftwareProvider;
   readonly limiter: RateLimiter;
   readonly refusals: RefusalThrottle;
+  readonly observer: Observer;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

@@ -11,7 +11,7 @@ import { uuidV7 } from '../model/ids.ts';
 import { requireCompatibleRoles, ROLES, type Principal, type Role } from '../model/principal.ts';
 import { execute } from '../operations/execute.ts';
 import { OPERATION_KEYS, OPERATIONS, type ClavigerApi } from '../operations/index.ts';
-import type { Operation } from '../operations/operation.ts';
+import type { Call, Operation } from '../operations/operation.ts';
 import type { RateLimits } from '../operations/limits.ts';
 import { monotonicMs } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
@@ -108,22 +108,23 @@ export class Claviger {
   /** Runs one operation; the methods of `ClavigerApi` are this with their name filled in. */
   async run<I, O>(operation: Operation<I, O>, input: I): Promise<O> {
     const { services } = this.#opened;
-    const answer = await execute(
-      services,
-      operation,
-      {
-        proof: { kind: 'principal', principal: this.#principal },
-        gateway: 'library',
-        source: null,
-        requestId: uuidV7(services.clock.now(), services.random.bytes(10)),
-        startedMs: monotonicMs(),
-        dryRun: false,
-        idempotency: null,
-      },
-      input,
-    );
-    if (answer.kind === 'replay') throw new ClavigerError('INTERNAL', 'nothing is replayed in-process');
-    return answer.output;
+    const call: Call = {
+      proof: { kind: 'principal', principal: this.#principal },
+      gateway: 'library',
+      source: null,
+      requestId: uuidV7(services.clock.now(), services.random.bytes(10)),
+      startedMs: monotonicMs(),
+      dryRun: false,
+      idempotency: null,
+      trace: services.observer.trace('claviger', null),
+    };
+    try {
+      const answer = await execute(services, operation, call, input);
+      if (answer.kind === 'replay') throw new ClavigerError('INTERNAL', 'nothing is replayed in-process');
+      return answer.output;
+    } finally {
+      call.trace?.end();
+    }
   }
 }
 

@@ -11,8 +11,10 @@ import { systemRandom } from '../crypto/random.ts';
 import { SecretBytes } from '../crypto/secret-bytes.ts';
 import { ClavigerError } from '../errors.ts';
 import { DEFAULT_RATE_LIMITS } from '../operations/limits.ts';
+import { SLOW_REQUEST_MS } from '../operations/observer.ts';
 import { SINGLE_REFUSALS_PER_SECOND } from '../operations/refusals.ts';
 import { fileUnseal, PASSPHRASE_BYTES_MIN, passphraseUnseal, type Unseal } from '../seal/root-key.ts';
+import { LOG_FORMATS, LOG_LEVELS } from './log.ts';
 import { resolveReferences } from './references.ts';
 
 export const DEFAULT_PORT = 8550;
@@ -109,6 +111,45 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe('Rate limits.'),
   policies: path.optional().describe('Folder with Cedar policies of your own (`*.cedar`).'),
+  log: z
+    .strictObject({
+      format: z
+        .enum(LOG_FORMATS)
+        .optional()
+        .describe('`serve` writes `json` where it is not given, `dev` writes `text`.'),
+      level: z.enum(LOG_LEVELS).default('info').describe('What is less grave is not written.'),
+      slowRequestMs: z
+        .int()
+        .min(1)
+        .max(600_000)
+        .default(SLOW_REQUEST_MS)
+        .describe('Requests that take longer are told, at most ten a second.'),
+    })
+    .prefault({})
+    .describe('The messages to the operator, on standard error. The audit log is something else.'),
+  telemetry: z
+    .strictObject({
+      traces: z
+        .strictObject({
+          endpoint: z
+            .url({ protocol: /^https?$/ })
+            .describe('Where spans are posted as OTLP/HTTP JSON, such as `http://127.0.0.1:4318/v1/traces`.'),
+          ratio: z
+            .number()
+            .min(0)
+            .max(1)
+            .default(0.01)
+            .describe('Share of the requests that are traced, where the caller does not say whether.'),
+          headers: z
+            .record(z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'must be the name of a header'), secret)
+            .optional()
+            .describe('Headers that are sent along, for instance `authorization`.'),
+        })
+        .optional()
+        .describe('Traces, through OpenTelemetry. None where it is not given.'),
+    })
+    .prefault({})
+    .describe('What is sent to others about the work of the server.'),
 });
 
 export type Config = z.output<typeof configSchema>;
@@ -161,7 +202,8 @@ export function parseConfig(
     throw new ClavigerError('INVALID_ARGUMENT', `the configuration has mistakes:\n${mistakes.join('\n')}`);
   }
   const config = parsed.data;
-  if (config.seal?.kind === 'passphrase') requirePassphrase(config.seal.passphrase, referenced.has('seal.passphrase'));
+  requireReferenced(config, referenced);
+  if (config.seal?.kind === 'passphrase') requirePassphrase(config.seal.passphrase);
   return withAbsolutePaths(config, folder);
 }
 
@@ -171,13 +213,21 @@ export function unsealOf(seal: NonNullable<Config['seal']>): Unseal {
   return passphraseUnseal(seal.path, new SecretBytes(Buffer.from(seal.passphrase)), systemRandom);
 }
 
-function requirePassphrase(passphrase: string, referenced: boolean): void {
-  if (!referenced) {
-    throw new ClavigerError(
-      'INVALID_ARGUMENT',
-      'the configuration has mistakes:\n  `seal.passphrase`: a secret is given as `${NAME}` or `file:PATH`, never as it is',
-    );
-  }
+/** @throws INVALID_ARGUMENT for a secret that stands in the configuration as it is */
+function requireReferenced({ seal, telemetry }: Config, referenced: ReadonlySet<string>): void {
+  const secrets = [
+    ...(seal?.kind === 'passphrase' ? ['seal.passphrase'] : []),
+    ...Object.keys(telemetry.traces?.headers ?? {}).map((name) => `telemetry.traces.headers.${name}`),
+  ];
+  const plain = secrets.filter((path) => !referenced.has(path));
+  if (plain.length === 0) return;
+  const mistakes = plain.map(
+    (path) => `  \`${path}\`: a secret is given as \`\${NAME}\` or \`file:PATH\`, never as it is`,
+  );
+  throw new ClavigerError('INVALID_ARGUMENT', `the configuration has mistakes:\n${mistakes.join('\n')}`);
+}
+
+function requirePassphrase(passphrase: string): void {
   if (passphrase.length >= PASSPHRASE_BYTES_MIN) return;
   throw new ClavigerError(
     'INVALID_ARGUMENT',

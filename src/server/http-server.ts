@@ -3,8 +3,11 @@
  *
  * @module
  */
+import { X509Certificate } from 'node:crypto';
 import { readFileSync, watchFile, unwatchFile } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { createSecureContext, type Server as TlsServer } from 'node:tls';
+import { promisify } from 'node:util';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { ClavigerError, errorOf } from '../errors.ts';
 import { refuseAwsKms, serveAwsKms } from '../gateways/aws-kms/gateway.ts';
@@ -48,6 +51,7 @@ export interface HttpServer {
 
 export async function startHttp(services: Services, { address, port, tls }: ListenOptions): Promise<HttpServer> {
   const app = buildApp(services, tls);
+  readHttp(services, app, tls);
   const stopWatching = tls === null ? () => undefined : watchCertificate(services, app, tls);
   try {
     await app.listen({ host: address, port });
@@ -123,10 +127,21 @@ function buildApp(services: Services, tls: TlsFiles | null): FastifyInstance {
   );
   app.get('/v1/tenants/:tenant/jwks.json', (request, reply) => serveJwks(services, request, reply));
   app.post('/', (request, reply) => serveAwsKms(services, request, reply));
+  app.get('/metrics', (request, reply) => serveRest(services, request, reply));
   app.all('/v1/*', (request, reply) => serveRest(services, request, reply));
   app.setNotFoundHandler((request, reply) => serveRest(services, request, reply));
   app.setErrorHandler((error: FastifyError, request, reply) => refuseUnread(services, error, request, reply));
   return app;
+}
+
+/** Has the server's own values read at each scrape. */
+function readHttp({ observer: { metrics } }: Services, app: FastifyInstance, tls: TlsFiles | null): void {
+  metrics.read('claviger_http_connections', () => promisify(app.server.getConnections.bind(app.server))());
+  if (tls === null) return;
+  metrics.read('claviger_tls_certificate_expiry_timestamp_seconds', async () => {
+    const { validToDate } = new X509Certificate(await readFile(tls.certificate));
+    return validToDate.getTime() / 1000;
+  });
 }
 
 function unreadError(cause: FastifyError): ClavigerError {

@@ -15,6 +15,7 @@ import { uuidV7 } from '../model/ids.ts';
 import { SYSTEM_TENANT_NAME } from '../model/principal.ts';
 import { aggregateDraft } from '../operations/execute.ts';
 import { DEFAULT_RATE_LIMITS, RateLimiter, type RateLimits } from '../operations/limits.ts';
+import { Observer, SLOW_REQUEST_MS } from '../operations/observer.ts';
 import { RefusalThrottle } from '../operations/refusals.ts';
 import type { Services } from '../operations/services.ts';
 import { PolicyEngine } from '../policy/engine.ts';
@@ -28,6 +29,9 @@ import { StoreCache } from '../store/cache.ts';
 import { databasePath, lockFolder, type FolderLock } from '../store/sqlite/open.ts';
 import { SqliteReader } from '../store/sqlite/reader.ts';
 import { newLogSettings, openLogSigner, sealedSystemKey } from './log-key.ts';
+import { readService } from './metrics/service.ts';
+import { ServerMetrics } from './metrics/server-metrics.ts';
+import { openTracer, type TracesConfig } from './tracing.ts';
 import { VERSION } from './version.ts';
 
 export interface ServiceOptions {
@@ -46,6 +50,10 @@ export interface ServiceOptions {
   readonly clock?: Clock;
   readonly random?: Random;
   readonly log?: Log;
+  /** Where traces go; without it, to an OpenTelemetry SDK that the program has registered, if there is one. */
+  readonly traces?: TracesConfig | null;
+  /** Requests that take longer are told in the log. */
+  readonly slowRequestMs?: number;
   /** Told once when nothing can be recorded any more; the process should end. */
   readonly onFailure?: (reason: string) => void;
   /** False where the caller runs what falls due by itself. */
@@ -101,7 +109,9 @@ async function openLocked(
     log.write('error', 'the audit log failed; nothing is answered any more', { reason });
     onFailure(reason);
   };
-  const ledger = await Ledger.open({ databasePath: path, settings }, { changed, failed });
+  const tracer = await openTracer(options.traces ?? null);
+  const committed = (jobs: number, commitMs: number): void => metrics.committed(jobs, commitMs);
+  const ledger = await Ledger.open({ databasePath: path, settings }, { changed, committed, failed });
   const reader = new SqliteReader(path);
   let signer: LogSigner;
   try {
@@ -155,6 +165,8 @@ async function openLocked(
       },
     },
   });
+  const metrics = new ServerMetrics({ tenantName: async (id) => (await cache.tenant(id))?.name ?? id });
+  readService(metrics, { cache, ledger, software, databasePath: path });
   const services: Services = {
     cache,
     ledger,
@@ -164,6 +176,7 @@ async function openLocked(
     software,
     limiter: new RateLimiter(limits),
     refusals,
+    observer: new Observer({ metrics, tracer, log, slowRequestMs: options.slowRequestMs ?? SLOW_REQUEST_MS }),
     clock,
     random,
     log,
@@ -180,6 +193,8 @@ async function openLocked(
     // The writer's connection is the last: closing it puts what is in the WAL into the database file.
     reader.close();
     await ledger.close();
+    metrics.close();
+    await tracer?.close();
     lock.release();
   };
   const stopJobs = options.jobs === false ? async () => undefined : startLifecycle(services);

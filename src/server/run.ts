@@ -100,6 +100,8 @@ async function run(
     policies: config.policies ?? null,
     allowConflictingRoles: dev,
     log,
+    slowRequestMs: config.log.slowRequestMs,
+    traces: config.telemetry.traces ?? null,
     // Callers are still told AUDIT_UNAVAILABLE for a moment; then the process ends, and its supervisor starts it anew.
     onFailure: () => void setTimeout(() => stopped.resolve(1), FAILED_GRACE_MS),
   });

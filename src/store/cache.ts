@@ -18,6 +18,8 @@ const ENTRIES_MAX = 50_000;
 export class StoreCache {
   readonly #store: StoreReader;
   readonly #entries = new Map<string, unknown>();
+  #hits = 0;
+  #misses = 0;
   /** Raised by every drop, so that a read that began before a drop is not remembered after it. */
   #drops = 0;
 
@@ -28,6 +30,11 @@ export class StoreCache {
   /** The store itself, for lists and for what is read rarely. */
   get store(): StoreReader {
     return this.#store;
+  }
+
+  /** How often something was asked for and was at hand, or was not; and how much is kept. */
+  get counts(): { readonly hits: number; readonly misses: number; readonly entries: number } {
+    return { hits: this.#hits, misses: this.#misses, entries: this.#entries.size };
   }
 
   key(id: string): KeyWithVersions | null | Promise<KeyWithVersions | null> {
@@ -65,11 +72,14 @@ export class StoreCache {
 
   #get<T extends object>(name: string, load: () => Promise<T | null>): T | null | Promise<T | null> {
     const found = this.#entries.get(name) as T | undefined;
-    return found ?? this.#load(name, load);
+    if (found === undefined) return this.#load(name, load);
+    this.#hits += 1;
+    return found;
   }
 
   async #load<T extends object>(name: string, load: () => Promise<T | null>): Promise<T | null> {
     const drops = this.#drops;
+    this.#misses += 1;
     const value = await load();
     // Callers that missed together share the first one's object, so that its identity means something.
     const meanwhile = this.#entries.get(name) as T | undefined;

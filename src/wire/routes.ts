@@ -51,6 +51,8 @@ export interface Route {
   readonly input: z.ZodType;
   readonly answer: z.ZodType;
   readonly status: 200 | 201;
+  /** Content type of an answer that is text as it is; JSON where it is not given. */
+  readonly text?: string;
   /** True for what changes the store: `Idempotency-Key` holds for it. */
   readonly changes: boolean;
 }
@@ -472,6 +474,17 @@ export const ROUTES = {
       log: z.looseObject({ id: z.string(), healthy: z.boolean() }),
       providers: z.array(z.looseObject({ name: z.string(), kind: z.string(), status: z.string() })),
     }),
+    status: 200,
+    changes: false,
+  },
+  getMetrics: {
+    method: 'GET',
+    path: '/metrics',
+    summary: 'Metrics in the Prometheus text format',
+    tag: 'Service',
+    input: nothing,
+    answer: z.string(),
+    text: 'text/plain; version=0.0.4; charset=utf-8',
     status: 200,
     changes: false,
   },

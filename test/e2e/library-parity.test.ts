@@ -255,6 +255,10 @@ const SCENARIOS: Readonly<Record<OperationKey, readonly [roles: readonly Role[],
   ],
   explainPolicy: [['auditor'], (api) => api.explainPolicy({ action: 'ListKeys' })],
   getHealth: [['auditor'], (api) => api.getHealth()],
+  getMetrics: [
+    ['auditor'],
+    async (api) => (await api.getMetrics()).split('\n').filter((line) => line.startsWith('# TYPE claviger_audit')),
+  ],
 };
 
 describe('the library and the client give the same', () => {

@@ -54,7 +54,7 @@ const MANAGE: readonly RouteName[] = [
   'deleteAlias',
 ];
 const READ: readonly RouteName[] = ['listKeys', 'describeKey', 'getPublicKey', 'listAliases', 'getKeyPolicy'];
-const LOOK_INTO: readonly RouteName[] = ['listTokens', 'explainPolicy', 'getHealth'];
+const LOOK_INTO: readonly RouteName[] = ['listTokens', 'explainPolicy', 'getHealth', 'getMetrics'];
 const GOVERN: readonly RouteName[] = ['setKeyPolicy', 'createToken', 'revokeToken'];
 /** For the system scope only. */
 const SYSTEM: readonly RouteName[] = ['createTenant', 'listTenants'];

@@ -128,6 +128,7 @@ export const CALLS: Readonly<Record<RouteName, CallOf>> = {
   listAuditRecords: {},
   explainPolicy: { body: () => ({ action: 'ListKeys' }) },
   getHealth: {},
+  getMetrics: {},
 };
 
 /** Sends the request of a route, with a token; `names` and `body` replace what the world would give. */

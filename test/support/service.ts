@@ -95,6 +95,7 @@ function apiOf(services: Services, principal: Principal): ClavigerApi {
       startedMs: monotonicMs(),
       dryRun: false,
       idempotency: null,
+      trace: null,
     } as const;
     const answer = await execute(services, operation, call, input);
     if (answer.kind === 'replay') throw new Error('nothing is replayed in-process');

@@ -15,6 +15,7 @@ interface Node {
   readonly const?: string;
   readonly enum?: readonly string[];
   readonly pattern?: string;
+  readonly format?: string;
   readonly minimum?: number;
   readonly maximum?: number;
   readonly minLength?: number;
@@ -24,7 +25,9 @@ interface Node {
   readonly required?: readonly string[];
   readonly items?: Node;
   readonly oneOf?: readonly Node[];
-  readonly additionalProperties?: boolean;
+  readonly propertyNames?: Node;
+  /** A schema where the names are the reader's own. */
+  readonly additionalProperties?: boolean | Node;
 }
 
 const KEYWORDS: ReadonlySet<string> = new Set<keyof Node>([
@@ -34,6 +37,7 @@ const KEYWORDS: ReadonlySet<string> = new Set<keyof Node>([
   'const',
   'enum',
   'pattern',
+  'format',
   'minimum',
   'maximum',
   'minLength',
@@ -43,6 +47,7 @@ const KEYWORDS: ReadonlySet<string> = new Set<keyof Node>([
   'required',
   'items',
   'oneOf',
+  'propertyNames',
   'additionalProperties',
 ]);
 
@@ -91,10 +96,15 @@ function section(name: string, node: Node): readonly string[] {
 }
 
 function fieldsTable(path: string, node: Node): string {
-  return table(
-    HEAD,
-    Object.entries(node.properties ?? {}).map(([name, field]) => row(`${path}.${name}`, field, node)),
-  );
+  return table(HEAD, rows(path, node));
+}
+
+/** The fields, and after each those below it. */
+function rows(path: string, node: Node): readonly (readonly string[])[] {
+  return Object.entries(node.properties ?? {}).flatMap(([name, field]) => [
+    row(`${path}.${name}`, field, node),
+    ...rows(`${path}.${name}`, field),
+  ]);
 }
 
 function row(path: string, node: Node, parent: Node): readonly string[] {
@@ -105,6 +115,11 @@ function row(path: string, node: Node, parent: Node): readonly string[] {
 function allowed(node: Node): string {
   if (node.const !== undefined) return code(node.const);
   if (node.enum !== undefined) return node.enum.map((value) => code(`"${value}"`)).join(' or ');
+  if (node.properties !== undefined) return 'the fields below';
+  if (typeof node.additionalProperties === 'object')
+    return `names of your own, each with ${allowed(node.additionalProperties)}`;
+  if (node.type === 'number') return `number from ${grouped(node.minimum)} to ${grouped(node.maximum)}`;
+  if (node.format === 'uri') return 'URL';
   if (node.type === 'integer') return `whole number from ${grouped(node.minimum)} to ${grouped(node.maximum)}`;
   if (node.pattern !== undefined) return `text like ${code(node.pattern)}`;
   return node.secret === true ? 'text, by reference only' : 'text';

@@ -3,33 +3,30 @@
  *
  * @module
  */
-import { plainLog } from '../../server/log.ts';
 import type { runDev } from '../../server/run.ts';
 import { CliCommand } from '../command.ts';
 import type { Session } from '../session.ts';
 import { record } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 import { nextCommands } from './next-commands.ts';
-import { CONFIG_HELP, startServer } from './start-server.ts';
+import { startServer, withStartOptions, type StartOptions } from './start-server.ts';
 import { untilStopped } from './until-stopped.ts';
 
-interface DevOptions {
-  readonly config?: string;
+interface DevOptions extends StartOptions {
   readonly insecureHttp?: boolean;
 }
 
 export function devCommand(): CliCommand {
-  return new CliCommand('dev')
-    .description('Run a server for development, and see what to type next')
-    .option('--config <file>', CONFIG_HELP)
+  return withStartOptions(new CliCommand('dev').description('Run a server for development, and see what to type next'))
     .option('--insecure-http', 'listen on a network without TLS')
     .examples('claviger dev', 'CLAVIGER_PORT=9000 CLAVIGER_DATA_DIR=/tmp/keys claviger dev')
     .run<DevOptions>(dev);
 }
 
-async function dev({ terminal, json }: Session, { config: file, insecureHttp = false }: DevOptions): Promise<number> {
-  const { config, server } = await startServer(terminal, file, (run, config) =>
-    run.runDev({ config, log: plainLog, insecureHttp }),
+async function dev({ terminal, json }: Session, options: DevOptions): Promise<number> {
+  const { insecureHttp = false } = options;
+  const { config, server } = await startServer(terminal, options, 'text', ({ runDev }, config, log) =>
+    runDev({ config, log, insecureHttp }),
   );
   const ended = untilStopped(server, () => terminal.say('stopping; once more ends it at once'));
   const { url, credentialsFile, unsealedBy } = server;

@@ -3,38 +3,35 @@
  *
  * @module
  */
-import { jsonLog } from '../../server/log.ts';
 import { VERSION } from '../../server/version.ts';
 import { CliCommand } from '../command.ts';
 import type { Session } from '../session.ts';
 import { record } from '../table.ts';
-import { CONFIG_HELP, startServer } from './start-server.ts';
+import { startServer, withStartOptions, type StartOptions } from './start-server.ts';
 import { untilStopped } from './until-stopped.ts';
 
-interface ServeOptions {
-  readonly config?: string;
+interface ServeOptions extends StartOptions {
   readonly insecureHttp?: boolean;
 }
 
 export function serveCommand(): CliCommand {
-  return new CliCommand('serve')
-    .description('Run a server for production')
-    .option('--config <file>', CONFIG_HELP)
+  return withStartOptions(new CliCommand('serve').description('Run a server for production'))
     .option('--insecure-http', 'listen on a network without TLS, where a proxy in front does it')
-    .examples('claviger serve --config /etc/claviger/claviger.yaml')
+    .examples(
+      'claviger serve --config /etc/claviger/claviger.yaml',
+      'claviger serve --config claviger.yaml --log-format text --log-level warn',
+    )
     .run<ServeOptions>(serve);
 }
 
-async function serve(
-  { terminal, json }: Session,
-  { config: file, insecureHttp = false }: ServeOptions,
-): Promise<number> {
-  const { config, server } = await startServer(terminal, file, ({ runServe }, config) =>
-    runServe({ config, log: jsonLog, insecureHttp }),
+async function serve({ terminal, json }: Session, options: ServeOptions): Promise<number> {
+  const { insecureHttp = false } = options;
+  const { config, log, server } = await startServer(terminal, options, 'json', ({ runServe }, config, log) =>
+    runServe({ config, log, insecureHttp }),
   );
-  const ended = untilStopped(server, (signal) => jsonLog.write('info', 'stopping', { signal }));
+  const ended = untilStopped(server, (signal) => log.write('info', 'stopping', { signal }));
   const { url, first, accountId, unsealedBy } = server;
-  jsonLog.write('info', 'listening', { url, version: VERSION, folder: config.store.folder, unsealedBy });
+  log.write('info', 'listening', { url, version: VERSION, folder: config.store.folder, unsealedBy });
   if (first !== null) {
     const credentials = { endpoint: url, ...first, region: config.region, accountId };
     terminal.print(json ? JSON.stringify(credentials) : firstCredentials(credentials));

@@ -23,13 +23,14 @@ export async function serveAwsKms(services: Services, request: FastifyRequest, r
   let call = callOf(services, request, 'aws', proofOf(request));
   try {
     const row = await found(services, call, request);
+    call.trace?.rename(`POST / ${row.operation.name}`);
     const fields = await tried(services, call, row, () => fieldsOf(row, request));
     call = { ...call, dryRun: fields['DryRun'] === true };
     const input = await tried(services, call, row, () => row.toInput(fields as never));
     const answer = await execute(services, row.operation, call, input);
     if (answer.kind === 'replay') throw new ClavigerError('INTERNAL', 'nothing is replayed here');
     const body = row.toAnswer(answer.output as never, fields as never);
-    send(reply, 200, headersOf(call), body === null ? '' : JSON.stringify(encodeBytes(body)));
+    send(reply, call, 200, headersOf(call), body === null ? '' : JSON.stringify(encodeBytes(body)));
   } catch (thrown) {
     sendError(reply, call, toClavigerError(thrown));
   }
@@ -110,7 +111,7 @@ async function tried<T>(services: Services, call: Call, row: AwsOperation, step:
 function sendError(reply: FastifyReply, call: Call, error: ClavigerError): void {
   const body = JSON.stringify({ __type: error.aws, message: error.message });
   // AWS knows two: the SDKs act on the type, and retry a 500.
-  send(reply, error.http >= 500 ? 500 : 400, headersOf(call), body);
+  send(reply, call, error.http >= 500 ? 500 : 400, headersOf(call), body);
 }
 
 function headersOf({ requestId }: Call): Record<string, string> {

@@ -34,6 +34,8 @@ export async function serveRest(services: Services, request: FastifyRequest, rep
     if (route === null) {
       return await refuse(services, null, call, new ClavigerError('NOT_FOUND', notFound(request.method, path)));
     }
+    const found: Route = ROUTES[route.name];
+    call.trace?.rename(`${found.method} ${found.path}`);
     const operation = OPERATIONS[route.name] as unknown as Operation<unknown, unknown>;
     const { fields, idempotency } = await tried(services, call, operation.name, () => ({
       fields: fieldsOf(route, request, query),
@@ -43,7 +45,7 @@ export async function serveRest(services: Services, request: FastifyRequest, rep
     const input = await tried(services, call, operation.name, () => inputOf(route.name, fields));
     const answer = await execute(services, operation, call, input);
     const body = answer.kind === 'replay' ? answer.answer : encodeAnswer(route.name, answer.output, fields);
-    send(reply, ROUTES[route.name].status, { ...JSON_TYPE, ...recordHeaders(services, call, answer.index) }, body);
+    send(reply, call, found.status, { ...typeOf(found), ...recordHeaders(services, call, answer.index) }, body);
   } catch (thrown) {
     sendProblem(services, reply, call, thrown);
   }
@@ -83,7 +85,7 @@ function sendProblem(services: Services, reply: FastifyReply, call: Call, thrown
     ...(error.reason === undefined ? {} : { reason: error.reason }),
     requestId: call.requestId,
   };
-  send(reply, error.http, headers, JSON.stringify(problem));
+  send(reply, call, error.http, headers, JSON.stringify(problem));
 }
 
 /** The request's id, always ours, and the place of its record in the log where it has one. */
@@ -146,6 +148,12 @@ function idempotencyOf(name: RouteName, request: FastifyRequest, path: string): 
   return { key, route, requestHash, encode: (output) => encodeAnswer(name, output, {}) };
 }
 
+function typeOf({ text }: Route): Record<string, string> {
+  return text === undefined ? JSON_TYPE : { 'content-type': text };
+}
+
 function encodeAnswer(name: RouteName, output: unknown, fields: Record<string, unknown>): string {
+  const { text }: Route = ROUTES[name];
+  if (text !== undefined) return output as string;
   return JSON.stringify(encodeBytes(answerOf(name, output, fields)));
 }

@@ -102,7 +102,7 @@ function operationOf(name: string, route: Route): Json {
           'x-request-id': { schema: { type: 'string' }, description: 'always ours; stands in the audit record' },
           'x-claviger-audit': { schema: { type: 'string' }, description: 'log id and index of the audit record' },
         },
-        content: { 'application/json': { schema: schemaOf(route.answer) } },
+        content: { [route.text?.split(';')[0] ?? 'application/json']: { schema: schemaOf(route.answer) } },
       },
       default: { $ref: '#/components/responses/Problem' },
     },

@@ -44,6 +44,11 @@ export class SoftwareProvider implements Provider {
     this.#options = options;
   }
 
+  /** Versions whose material is open in memory. */
+  get openCount(): number {
+    return this.#count;
+  }
+
   key(name: MaterialName): KeyHandle | Promise<KeyHandle> {
     return this.#handles.get(name.keyId)?.get(name.version) ?? this.#load(name);
   }

@@ -93,6 +93,7 @@ const EXPECTED: Readonly<Record<PolicyAction, Row>> = {
   ListAuditRecords:          row('tenant', '',       '',       '',     'audit', ''),
   ExplainPolicy:             row('key tenant', 'govern', '',   '',     'audit', ''),
   GetHealth:                 row('tenant', 'govern', '',       '',     'audit', ''),
+  GetMetrics:                row('tenant', 'govern', '',       '',     'audit', ''),
 
   DestroyKey:                row('key',    '',       '',       '',     '',      ''),
   ExpireKeyMaterial:         row('key',    '',       '',       '',     '',      ''),

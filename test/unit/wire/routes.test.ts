@@ -35,6 +35,7 @@ test('what uses or reads is no change, everything else is: an `Idempotency-Key` 
     'ListAuditRecords',
     'ExplainPolicy',
     'GetHealth',
+    'GetMetrics',
   ]);
   for (const name of ROUTE_NAMES) assert.equal(ROUTES[name].changes, !still.has(OPERATIONS[name].name), name);
 });

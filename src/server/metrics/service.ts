@@ -1,0 +1,70 @@
+/**
+ * What is read of the parts of a service at each scrape.
+ *
+ * @module
+ */
+import { stat, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Ledger } from '../../audit/ledger.ts';
+import { slowTurns } from '../../crypto/slow.ts';
+import type { Metrics } from '../../ports/metrics.ts';
+import type { SoftwareProvider } from '../../providers/software/index.ts';
+import type { StoreCache } from '../../store/cache.ts';
+import { VERSION } from '../version.ts';
+import { readProcess } from './process.ts';
+
+export interface Parts {
+  readonly cache: StoreCache;
+  readonly ledger: Ledger;
+  readonly software: SoftwareProvider;
+  readonly databasePath: string;
+}
+
+/** Has the values of a service read at each scrape. */
+export function readService(metrics: Metrics, { cache, ledger, software, databasePath }: Parts): void {
+  metrics.read('claviger_build_info', () => [[VERSION, 1]]);
+  metrics.read('claviger_audit_records_total', () => ledger.size);
+  metrics.read('claviger_audit_checkpoint_records', () => ledger.checkpoint?.size ?? null);
+  metrics.read('claviger_audit_checkpoint_lag_seconds', checkpointLag(ledger));
+  metrics.read('claviger_audit_waiting_jobs', () => ledger.waiting);
+  metrics.read('claviger_audit_available', () => (ledger.healthy ? 1 : 0));
+  metrics.read('claviger_thread_active_seconds_total', () => [
+    ['loop', performance.eventLoopUtilization().active / 1000],
+    ['writer', ledger.threadTimes.activeMs / 1000],
+  ]);
+  metrics.read('claviger_slow_operations_running', () => slowTurns.running);
+  metrics.read('claviger_slow_operations_waiting', () => slowTurns.waiting);
+  metrics.read('claviger_cache_hits_total', () => cache.counts.hits);
+  metrics.read('claviger_cache_misses_total', () => cache.counts.misses);
+  metrics.read('claviger_cache_entries', () => cache.counts.entries);
+  metrics.read('claviger_open_key_versions', () => software.openCount);
+  metrics.read('claviger_store_bytes', async () => [
+    ['database', await sizeOf(databasePath)],
+    ['wal', await sizeOf(`${databasePath}-wal`)],
+  ]);
+  metrics.read('claviger_store_free_bytes', async () => {
+    const { bavail, bsize } = await statfs(dirname(databasePath));
+    return bavail * bsize;
+  });
+  readProcess(metrics);
+}
+
+/** Seconds that records have waited for a checkpoint that covers them. */
+function checkpointLag(ledger: Ledger): () => number {
+  let newest = ledger.checkpoint;
+  let sinceMs: number | null = null;
+  ledger.follow((size) => {
+    const { checkpoint } = ledger;
+    if (checkpoint?.size === size) sinceMs = null;
+    else if (sinceMs === null || checkpoint !== newest) sinceMs = performance.now();
+    newest = checkpoint;
+  });
+  return () => (sinceMs === null ? 0 : (performance.now() - sinceMs) / 1000);
+}
+
+async function sizeOf(file: string): Promise<number> {
+  return stat(file).then(
+    ({ size }) => size,
+    () => 0,
+  );
+}
