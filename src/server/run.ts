@@ -161,9 +161,9 @@ function isLoopback(address: string): boolean {
   return address === 'localhost' || address === '::1' || (isIP(address) === 4 && address.startsWith('127.'));
 }
 
-/** Written beside and renamed, so that nobody reads half of it. */
+/** Written beside, on the disk, and then renamed: nobody reads half of it, not even after a power cut. */
 function writeCredentials(file: string, credentials: DevCredentials): void {
   const beside = `${file}.new`;
-  writeFileSync(beside, `${JSON.stringify(credentials, null, 2)}\n`, { mode: 0o600 });
+  writeFileSync(beside, `${JSON.stringify(credentials, null, 2)}\n`, { mode: 0o600, flush: true });
   renameSync(beside, file);
 }

@@ -28,6 +28,8 @@ export interface ChildOptions {
   readonly config?: string;
   /** Shell commands that run before the server, in its shell: `ulimit`. */
   readonly shell?: string;
+  /** Added to its environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Starts `claviger dev` on a folder and a free port. */
@@ -41,7 +43,10 @@ export async function startChildServer(folder: string, options: ChildOptions = {
   const [program, ...args] =
     options.shell === undefined ? command : ['/bin/sh', '-c', `${options.shell}; exec "$@"`, 'sh', ...command];
   // Only what it needs: the test's own settings must not reach it.
-  const child = spawn(program!, args, { env: { PATH: process.env['PATH'] }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(program!, args, {
+    env: { PATH: process.env['PATH'], ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let errors = '';
   child.stderr.on('data', (chunk: Buffer) => {
     errors += chunk.toString();

@@ -4,7 +4,7 @@
  * @module
  */
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
@@ -15,9 +15,9 @@ export interface StoredEntry {
   readonly values: Readonly<Record<string, string>>;
 }
 
-/** Every record of the store in a folder, oldest first. */
-export function readLog(folder: string): readonly StoredEntry[] {
-  return rows(folder).map(({ idx, entry, openings }) => ({
+/** Every record of the store in a folder from this index on, oldest first. */
+export function readLog(folder: string, from = 0): readonly StoredEntry[] {
+  return rows(folder, from).map(({ idx, entry, openings }) => ({
     index: idx,
     record: JSON.parse(Buffer.from(entry).toString()) as Record<string, unknown>,
     values: Object.fromEntries(
@@ -29,11 +29,17 @@ export function readLog(folder: string): readonly StoredEntry[] {
   }));
 }
 
-/** Fails where an index is missing, a leaf hash is another, a commitment does not open or a batch has another root. */
-export function checkLog(folder: string): number {
-  const stored = rows(folder);
+/**
+ * Fails where an index is missing, a leaf hash is another, a commitment does not open or a batch has another root.
+ *
+ * @param from the first index to check, for a log whose beginning was checked before
+ * @returns the number of records
+ */
+export function checkLog(folder: string, from = 0): number {
+  const stored = rows(folder, from);
   let lastTime = '';
-  for (const [position, row] of stored.entries()) {
+  for (const [offset, row] of stored.entries()) {
+    const position = from + offset;
     const entry = Buffer.from(row.entry);
     const record = JSON.parse(entry.toString()) as Record<string, any>;
     assert.equal(row.idx, position, `no record has index ${position}`);
@@ -44,7 +50,7 @@ export function checkLog(folder: string): number {
     checkOpenings(position, record, row.openings);
     if (row.items !== null) checkItems(record, row.items);
   }
-  return stored.length;
+  return from + stored.length;
 }
 
 function checkOpenings(position: number, record: Record<string, any>, openings: string): void {
@@ -83,7 +89,7 @@ function head(leaves: readonly Buffer[]): Buffer {
 }
 
 function sha256(...parts: readonly Uint8Array[]): Buffer {
-  return createHash('sha256').update(Buffer.concat(parts)).digest();
+  return hash('sha256', Buffer.concat(parts), 'buffer');
 }
 
 function u32(value: number): Buffer {
@@ -100,12 +106,12 @@ interface LogRow {
   readonly items: string | null;
 }
 
-function rows(folder: string): readonly LogRow[] {
+function rows(folder: string, from: number): readonly LogRow[] {
   const db = new DatabaseSync(join(folder, 'claviger.db'), { readOnly: true, timeout: 5000 });
   try {
     return db
-      .prepare('SELECT idx, entry, leaf, openings, items FROM records ORDER BY idx')
-      .all() as unknown as LogRow[];
+      .prepare('SELECT idx, entry, leaf, openings, items FROM records WHERE idx >= ? ORDER BY idx')
+      .all(from) as unknown as LogRow[];
   } finally {
     db.close();
   }

@@ -14,8 +14,8 @@
  * What it can show: the order of writes and syncs of the one program, and so every state in which a power cut could
  * leave its files; what a program does when the disk says no.
  * What it cannot: writes to mapped memory (SQLite's `-shm`, which no recovery reads, is left out), a file system's own
- * journal, a disk that lies about its cache. System calls made without libc pass by unseen; SQLite and libuv make none
- * on these files. Vectored writes end the program, for they are not written down.
+ * journal, a disk that lies about its cache. System calls made without libc pass by unseen; SQLite makes none, and
+ * libuv only to close. Vectored writes end the program, for they are not written down.
  *
  * Linux, glibc. Built by tools/peers/disk-shim.ts.
  */
@@ -192,9 +192,13 @@ static void note(int kind, ino_t inode, uint64_t offset, const char *path, const
   if (real_writev(trace, parts, 3) != size) die("cannot write the trace", strerror(errno));
 }
 
-/* The file of an open descriptor, or NULL. */
+/* The file of an open descriptor, or NULL. Looks twice, for libuv closes without libc, and a socket has the number next. */
 static struct file *file_of(int fd) {
-  return folder_length > 0 && fd >= 0 && fd < FDS_MAX ? opened[fd] : NULL;
+  struct file *file = folder_length > 0 && fd >= 0 && fd < FDS_MAX ? opened[fd] : NULL;
+  struct stat at;
+  if (file == NULL || (fstat(fd, &at) == 0 && at.st_ino == file->inode && at.st_dev == file->device)) return file;
+  opened[fd] = NULL;
+  return NULL;
 }
 
 static void remember(int fd, const char *path, int made) {
@@ -300,11 +304,7 @@ OPENAT(openat)
 OPENAT(openat64)
 
 int close(int fd) {
-  if (file_of(fd) != NULL) {
-    pthread_mutex_lock(&lock);
-    opened[fd] = NULL;
-    pthread_mutex_unlock(&lock);
-  }
+  if (fd >= 0 && fd < FDS_MAX) opened[fd] = NULL;
   return real_close(fd);
 }
 
