@@ -5,7 +5,7 @@
  */
 import { ClavigerError, ERRORS, invalidCiphertext, REASONS, type ErrorCode, type Reason } from '../errors.ts';
 import type { ClavigerApi, OperationKey } from '../operations/index.ts';
-import { encodeBytes, keyOfCiphertext, problem, ROUTES, type Route } from '../wire/index.ts';
+import { BYTES_TYPE, encodeBytes, keyOfCiphertext, problem, ROUTES, type Route } from '../wire/index.ts';
 
 /** A request that takes longer has most likely lost its server; nothing of ours does. */
 const TIMEOUT_MS = 30_000;
@@ -66,7 +66,7 @@ export class ClavigerClient {
       },
       body: inQuery ? null : JSON.stringify(encodeBytes(fields)),
     });
-    if (response.ok && route.text !== undefined) return response.text();
+    if (response.ok && route.media !== undefined) return contentOf(response, route.media);
     const body = await jsonOf(response);
     if (!response.ok) throw refusalOf(body, response.status);
     return outputOf(name, route.answer.parse(body));
@@ -103,11 +103,13 @@ function named(name: OperationKey, input: Fields): Fields {
 /** Puts what the path names into it; the rest goes into query or body. */
 function placed(path: string, input: Fields): { readonly path: string; readonly fields: Fields } {
   const fields = { ...input };
-  const filled = path.replace(/\{([a-z]+)\}/, (_, name: string) => {
+  const filled = path.replace(/\{([A-Za-z]+)\}/, (_, name: string) => {
     const value = fields[name];
     delete fields[name];
-    if (typeof value === 'string' && value !== '') return encodeURIComponent(value);
-    throw new ClavigerError('INVALID_ARGUMENT', `\`${name}\` is missing`);
+    if (typeof value !== 'string' || value === '')
+      throw new ClavigerError('INVALID_ARGUMENT', `\`${name}\` is missing`);
+    // The path of a tile is one.
+    return name === 'tile' ? value.split('/').map(encodeURIComponent).join('/') : encodeURIComponent(value);
   });
   return { path: filled, fields };
 }
@@ -116,6 +118,10 @@ function queryOf(fields: Fields): string {
   const given = Object.entries(fields).filter(([, value]) => value !== undefined);
   if (given.length === 0) return '';
   return `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString()}`;
+}
+
+async function contentOf(response: Response, media: string): Promise<string | Uint8Array> {
+  return media === BYTES_TYPE ? new Uint8Array(await response.arrayBuffer()) : response.text();
 }
 
 async function jsonOf(response: Response): Promise<unknown> {

@@ -93,7 +93,7 @@ export function send(
   { trace }: Call,
   status: number,
   headers: Record<string, string>,
-  body: string,
+  body: string | Uint8Array,
 ): void {
   reply.raw.writeHead(status, {
     ...headers,

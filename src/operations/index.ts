@@ -4,6 +4,16 @@
  * @module
  */
 import { activateKey } from './activate-key.ts';
+import { getAuditEntries, getAuditOpenings } from './audit-entries.ts';
+import { getAuditReceipt } from './audit-receipt.ts';
+import {
+  getAuditCheckpoint,
+  getAuditLogKey,
+  getAuditTile,
+  listAuditCheckpoints,
+  proveAuditConsistency,
+  proveAuditInclusion,
+} from './audit-tree.ts';
 import { createAlias, deleteAlias, listAliases, updateAlias } from './aliases.ts';
 import { decryptBatch, encryptBatch, signBatch, verifyBatch } from './batch.ts';
 import { cancelKeyDeletion } from './cancel-key-deletion.ts';
@@ -28,6 +38,7 @@ import { listAuditRecords } from './list-audit-records.ts';
 import { listKeys } from './list-keys.ts';
 import { generateMac, verifyMac } from './mac.ts';
 import type { Operation } from './operation.ts';
+import { redactAuditRecords } from './redact-audit-records.ts';
 import { reEncrypt } from './re-encrypt.ts';
 import { rotateKey } from './rotate-key.ts';
 import { scheduleKeyDeletion } from './schedule-key-deletion.ts';
@@ -88,6 +99,16 @@ export const OPERATIONS = {
   listTenants,
   generateRandom,
   listAuditRecords,
+  getAuditLogKey,
+  getAuditCheckpoint,
+  listAuditCheckpoints,
+  getAuditTile,
+  getAuditEntries,
+  getAuditOpenings,
+  proveAuditInclusion,
+  proveAuditConsistency,
+  getAuditReceipt,
+  redactAuditRecords,
   explainPolicy,
   getHealth,
   getMetrics,

@@ -35,6 +35,8 @@ export interface Services {
   readonly region: string;
   /** By which the log's checkpoints are verified: `origin+keyid+key`. */
   readonly logKey: string;
+  /** Days for which what records commit to is kept at least. */
+  readonly auditRetentionDays: number;
   /** True in development only: roles that conflict may be held together. */
   readonly allowConflictingRoles: boolean;
 }

@@ -15,6 +15,7 @@ import { SLOW_REQUEST_MS } from '../operations/observer.ts';
 import { SINGLE_REFUSALS_PER_SECOND } from '../operations/refusals.ts';
 import { fileUnseal, PASSPHRASE_BYTES_MIN, passphraseUnseal, type Unseal } from '../seal/root-key.ts';
 import { LOG_FORMATS, LOG_LEVELS } from './log.ts';
+import { AUDIT_RETENTION_DAYS } from './open-service.ts';
 import { resolveReferences } from './references.ts';
 
 export const DEFAULT_PORT = 8550;
@@ -98,6 +99,21 @@ export const configSchema = z.strictObject({
         .max(1000)
         .default(SINGLE_REFUSALS_PER_SECOND)
         .describe('Refused strangers of one address that get a record each within a second; the rest share one.'),
+      origin: z
+        .string()
+        .regex(/^[A-Za-z0-9][A-Za-z0-9./_-]{0,127}$/, 'must be 1 to 128 of a-z, A-Z, 0-9, `.`, `/`, `_` and `-`')
+        .optional()
+        .describe(
+          'Name that checkpoints of the log are signed with, such as `kms.example.com/audit`; given at the first start, it never changes. `claviger/` and the id of the log where it is not given.',
+        ),
+      retentionDays: z
+        .int()
+        .min(0)
+        .max(36_500)
+        .default(AUDIT_RETENTION_DAYS)
+        .describe(
+          'Days for which principals, addresses and contexts of records are kept at least; older ones can be redacted.',
+        ),
     })
     .prefault({})
     .describe('The audit log.'),

@@ -34,6 +34,9 @@ import { ServerMetrics } from './metrics/server-metrics.ts';
 import { openTracer, type TracesConfig } from './tracing.ts';
 import { VERSION } from './version.ts';
 
+/** What records commit to is kept as long, where nothing else is configured. */
+export const AUDIT_RETENTION_DAYS = 365;
+
 export interface ServiceOptions {
   /** Data folder; made with mode 0700 where it does not exist. */
   readonly folder: string;
@@ -44,6 +47,8 @@ export interface ServiceOptions {
   readonly singleRefusalsPerSecond?: number;
   /** Name that the log's checkpoints are signed with; null takes the one it was begun with. */
   readonly logOrigin?: string | null;
+  /** Days for which what records commit to is kept at least; 365 where it is not given. */
+  readonly auditRetentionDays?: number;
   /** Folder of the operator's own Cedar policies. */
   readonly policies?: string | null;
   readonly allowConflictingRoles?: boolean;
@@ -183,6 +188,7 @@ async function openLocked(
     version: VERSION,
     region,
     logKey: verifierKey(signer),
+    auditRetentionDays: options.auditRetentionDays ?? AUDIT_RETENTION_DAYS,
     allowConflictingRoles: options.allowConflictingRoles ?? false,
   };
 

@@ -97,6 +97,8 @@ async function run(
     region,
     limits,
     singleRefusalsPerSecond: config.audit.refusalsPerSecond,
+    logOrigin: config.audit.origin ?? null,
+    auditRetentionDays: config.audit.retentionDays,
     policies: config.policies ?? null,
     allowConflictingRoles: dev,
     log,

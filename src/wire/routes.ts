@@ -51,14 +51,33 @@ export interface Route {
   readonly input: z.ZodType;
   readonly answer: z.ZodType;
   readonly status: 200 | 201;
-  /** Content type of an answer that is text as it is; JSON where it is not given. */
-  readonly text?: string;
+  /** Content type of an answer that is not JSON but the output as it is: a text, or bytes for `BYTES_TYPE`. */
+  readonly media?: string;
   /** True for what changes the store: `Idempotency-Key` holds for it. */
   readonly changes: boolean;
 }
 
 const nothing = z.strictObject({});
 const KEY_PATH = '/v1/keys/{key}';
+const LOG_PATH = '/v1/audit/log';
+
+/** A number of records, or the index of one, in a query. */
+const count = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const inclusionProof = {
+  index: z.number(),
+  size: z.number(),
+  leafHash: z.string(),
+  hashes: z.array(z.string()),
+};
+
+/** Content type of an answer that is bytes. */
+export const BYTES_TYPE = 'application/octet-stream';
+
+const MEDIA = {
+  text: 'text/plain; charset=utf-8',
+  lines: 'application/jsonl',
+  bytes: BYTES_TYPE,
+} as const;
 
 export const ROUTES = {
   createKey: {
@@ -439,6 +458,68 @@ export const ROUTES = {
     status: 200,
     changes: false,
   },
+  getAuditLogKey: log('key', 'The key that the log is signed with, as a C2SP signed-note verifier key', 'text'),
+  getAuditCheckpoint: log('checkpoint', 'The newest checkpoint, a signed note (C2SP tlog-checkpoint)', 'text'),
+  listAuditCheckpoints: log(
+    'checkpoints',
+    'Checkpoints, the smallest first: lines of `{"size":…,"note":…}`',
+    'lines',
+    z.strictObject({ after: count.optional(), limit: z.coerce.number().int().min(1).max(1000).optional() }),
+  ),
+  getAuditEntries: log('tile/entries/{tile}', 'A bundle of entries (C2SP tlog-tiles; system scope)', 'bytes'),
+  getAuditTile: log('tile/{tile}', 'A tile of hashes, named by level and number (C2SP tlog-tiles)', 'bytes'),
+  getAuditOpenings: log(
+    'openings/{tile}',
+    'What the commitments of a bundle open to: a line of JSON for each record (system scope)',
+    'lines',
+  ),
+  proveAuditInclusion: {
+    method: 'GET',
+    path: `${LOG_PATH}/proof`,
+    summary: 'That a record is in the log (RFC 9162, section 2.1.3)',
+    tag: 'Audit',
+    input: z.strictObject({ index: count, size: count.optional() }),
+    answer: z.looseObject(inclusionProof),
+    status: 200,
+    changes: false,
+  },
+  proveAuditConsistency: {
+    method: 'GET',
+    path: `${LOG_PATH}/consistency`,
+    summary: 'That the log has only grown from one size to another (RFC 9162, section 2.1.4)',
+    tag: 'Audit',
+    input: z.strictObject({ from: count, to: count.optional() }),
+    answer: z.looseObject({ from: z.number(), to: z.number(), hashes: z.array(z.string()) }),
+    status: 200,
+    changes: false,
+  },
+  getAuditReceipt: {
+    method: 'GET',
+    path: '/v1/audit/receipts/{requestId}',
+    summary: 'The record of a request, and all that proves it: inclusion proof and signed checkpoint',
+    tag: 'Audit',
+    input: nothing,
+    answer: z.looseObject({
+      logId: z.string(),
+      ...inclusionProof,
+      entry: z.string(),
+      openings: z.record(z.string(), z.tuple([z.string(), z.string()])),
+      items: z.array(z.tuple([z.string(), z.string()])).optional(),
+      checkpoint: z.string(),
+    }),
+    status: 200,
+    changes: false,
+  },
+  redactAuditRecords: {
+    method: 'POST',
+    path: '/v1/audit:redact',
+    summary: 'Forget what old records commit to, a range at a time (system scope)',
+    tag: 'Audit',
+    input: z.strictObject({ before: isoTime }),
+    answer: z.looseObject({ from: z.number(), to: z.number(), done: z.boolean() }),
+    status: 200,
+    changes: true,
+  },
   explainPolicy: {
     method: 'POST',
     path: '/v1/policy/explain',
@@ -484,7 +565,7 @@ export const ROUTES = {
     tag: 'Service',
     input: nothing,
     answer: z.string(),
-    text: 'text/plain; version=0.0.4; charset=utf-8',
+    media: 'text/plain; version=0.0.4; charset=utf-8',
     status: 200,
     changes: false,
   },
@@ -514,6 +595,18 @@ interface UseRoute<P extends string, I extends z.ZodType, A extends z.ZodType> {
   readonly changes: false;
 }
 
+interface LogRoute<I extends z.ZodType> {
+  readonly method: 'GET';
+  readonly path: string;
+  readonly summary: string;
+  readonly tag: string;
+  readonly input: I;
+  readonly answer: z.ZodType;
+  readonly status: 200;
+  readonly media: string;
+  readonly changes: false;
+}
+
 interface ChangeRoute<I extends z.ZodType> {
   readonly method: 'POST';
   readonly path: string;
@@ -540,6 +633,26 @@ function use<V extends string, I extends z.ZodType, A extends z.ZodType>(
     input,
     answer,
     status: 200,
+    changes: false,
+  };
+}
+
+/** A file of the log. */
+function log<I extends z.ZodType = typeof nothing>(
+  place: string,
+  summary: string,
+  media: keyof typeof MEDIA,
+  input: I = nothing as unknown as I,
+): LogRoute<I> {
+  return {
+    method: 'GET',
+    path: `${LOG_PATH}/${place}`,
+    summary,
+    tag: 'Audit',
+    input,
+    answer: z.string(),
+    status: 200,
+    media: MEDIA[media],
     changes: false,
   };
 }

@@ -253,6 +253,33 @@ const SCENARIOS: Readonly<Record<OperationKey, readonly [roles: readonly Role[],
       return [record, typeof latencyUs];
     },
   ],
+  getAuditLogKey: [
+    ['auditor'],
+    async (api) => /^[^+]+\+[0-9a-f]{8}\+[\w+/]{44}\n$/.test((await api.getAuditLogKey()).content),
+  ],
+  getAuditCheckpoint: [['auditor'], async (api) => (await api.getAuditCheckpoint()).content.split('\n').length],
+  listAuditCheckpoints: [
+    ['auditor'],
+    async (api) => (await api.listAuditCheckpoints({ after: 0, limit: 1 })).content.split('\n').length,
+  ],
+  getAuditTile: [['auditor'], (api) => api.getAuditTile({ tile: '0/000.p/1' })],
+  // The library has no system scope where it does not say so.
+  getAuditEntries: [['auditor'], refusal((api) => api.getAuditEntries({ tile: '000.p/1' }))],
+  getAuditOpenings: [['auditor'], refusal((api) => api.getAuditOpenings({ tile: '000.p/1' }))],
+  proveAuditInclusion: [['auditor'], (api) => api.proveAuditInclusion({ index: 1, size: 3 })],
+  proveAuditConsistency: [['auditor'], (api) => api.proveAuditConsistency({ from: 1, to: 3 })],
+  getAuditReceipt: [
+    AUDITORS,
+    async (api) => {
+      await api.generateRandom({ bytes: 1 });
+      const { records } = await api.listAuditRecords({ operation: 'GenerateRandom', outcome: 'OK', limit: 1 });
+      return Object.keys(await api.getAuditReceipt({ requestId: records[0]!.requestId }));
+    },
+  ],
+  redactAuditRecords: [
+    ['security-officer'],
+    refusal((api) => api.redactAuditRecords({ before: '2020-01-01T00:00:00Z' })),
+  ],
   explainPolicy: [['auditor'], (api) => api.explainPolicy({ action: 'ListKeys' })],
   getHealth: [['auditor'], (api) => api.getHealth()],
   getMetrics: [

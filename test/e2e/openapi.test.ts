@@ -31,7 +31,7 @@ function operations(): readonly (readonly [method: string, path: string, operati
   return Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(
       ([method, operation]) =>
-        [method.toUpperCase(), path.replaceAll(/\{[a-z]+\}/g, 'alias%3Anobody'), operation] as const,
+        [method.toUpperCase(), path.replaceAll(/\{[A-Za-z]+\}/g, 'alias%3Anobody'), operation] as const,
     ),
   );
 }

@@ -55,15 +55,30 @@ const MANAGE: readonly RouteName[] = [
 ];
 const READ: readonly RouteName[] = ['listKeys', 'describeKey', 'getPublicKey', 'listAliases', 'getKeyPolicy'];
 const LOOK_INTO: readonly RouteName[] = ['listTokens', 'explainPolicy', 'getHealth', 'getMetrics'];
+const TREE: readonly RouteName[] = [
+  'getAuditLogKey',
+  'getAuditCheckpoint',
+  'listAuditCheckpoints',
+  'getAuditTile',
+  'proveAuditInclusion',
+  'proveAuditConsistency',
+];
+const AUDIT: readonly RouteName[] = ['listAuditRecords', 'getAuditReceipt', ...TREE];
 const GOVERN: readonly RouteName[] = ['setKeyPolicy', 'createToken', 'revokeToken'];
 /** For the system scope only. */
-const SYSTEM: readonly RouteName[] = ['createTenant', 'listTenants'];
+const SYSTEM: readonly RouteName[] = [
+  'createTenant',
+  'listTenants',
+  'getAuditEntries',
+  'getAuditOpenings',
+  'redactAuditRecords',
+];
 
 const MAY: Readonly<Record<Role, readonly RouteName[]>> = {
   'security-officer': [...READ, ...LOOK_INTO, ...GOVERN],
   'key-administrator': [...READ, ...MANAGE],
   'crypto-user': [...READ.filter((name) => name !== 'getKeyPolicy'), ...USE],
-  auditor: [...READ, ...LOOK_INTO, 'listAuditRecords'],
+  auditor: [...READ, ...LOOK_INTO, ...AUDIT],
   approver: READ,
 };
 
@@ -76,7 +91,7 @@ before(async () => {
 after(() => server.stop());
 
 test('the matrix below speaks of every route', () => {
-  const spoken = new Set([...USE, ...MANAGE, ...READ, ...LOOK_INTO, ...GOVERN, ...SYSTEM, 'listAuditRecords']);
+  const spoken = new Set([...USE, ...MANAGE, ...READ, ...LOOK_INTO, ...GOVERN, ...SYSTEM, ...AUDIT]);
   assert.deepEqual([...spoken].toSorted(), [...ROUTE_NAMES].toSorted());
 });
 

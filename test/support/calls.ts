@@ -30,6 +30,8 @@ export interface World {
   readonly encapsulated: string;
   readonly importToken: string;
   readonly encryptedKeyMaterial: string;
+  /** Of a request that the log has. */
+  readonly requestId: string;
 }
 
 /** Makes a world with a principal that may do everything. */
@@ -57,6 +59,7 @@ export async function makeWorld(api: ClavigerApi, alias: string): Promise<World>
     encapsulated: base64((await api.encapsulate({ key: kem })).ciphertext),
     importToken: base64(wrapped.importToken),
     encryptedKeyMaterial: base64(wrapped.encryptedKeyMaterial),
+    requestId: (await api.listAuditRecords({ limit: 1 })).records[0]!.requestId,
   };
 }
 
@@ -66,6 +69,7 @@ export type Named = (world: World) => string;
 interface CallOf {
   readonly names?: Named;
   readonly body?: (world: World) => object;
+  readonly query?: string;
 }
 
 const onAes: CallOf = { names: ({ aes }) => aes };
@@ -126,6 +130,16 @@ export const CALLS: Readonly<Record<RouteName, CallOf>> = {
   listTenants: {},
   generateRandom: { body: () => ({ bytes: 8 }) },
   listAuditRecords: {},
+  getAuditLogKey: {},
+  getAuditCheckpoint: {},
+  listAuditCheckpoints: {},
+  getAuditTile: { names: () => '0/000.p/1' },
+  getAuditEntries: { names: () => '000.p/1' },
+  getAuditOpenings: { names: () => '000.p/1' },
+  proveAuditInclusion: { query: '?index=0' },
+  proveAuditConsistency: { query: '?from=1' },
+  getAuditReceipt: { names: ({ requestId }) => requestId },
+  redactAuditRecords: { body: () => ({ before: '2020-01-01T00:00:00Z' }) },
   explainPolicy: { body: () => ({ action: 'ListKeys' }) },
   getHealth: {},
   getMetrics: {},
@@ -140,9 +154,9 @@ export function call(
   other: CallOf = {},
 ): Promise<TestAnswer> {
   const { method, path } = ROUTES[route];
-  const { names, body } = { ...CALLS[route], ...other };
-  const filled = path.replace(/\{[a-z]+\}/, encodeURIComponent(names?.(world) ?? ''));
-  return server.fetch(method, filled, body?.(world), { token });
+  const { names, body, query = '' } = { ...CALLS[route], ...other };
+  const filled = path.replace(/\{[A-Za-z]+\}/, encodeURIComponent(names?.(world) ?? ''));
+  return server.fetch(method, `${filled}${query}`, body?.(world), { token });
 }
 
 function base64(bytes: Uint8Array): string {

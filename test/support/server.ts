@@ -77,7 +77,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
         body: sent as string | Uint8Array<ArrayBuffer> | null,
       });
       const text = await response.text();
-      const json = response.headers.get('content-type')?.includes('json') ?? false;
+      const json = /json(;|$)/.test(response.headers.get('content-type') ?? '');
       return { status: response.status, headers: response.headers, body: json ? JSON.parse(text) : text };
     },
     clientWith: async (...roles) => {

@@ -9,6 +9,9 @@ import { CliCommand } from '../command.ts';
 import { showPages, withPages, type PageOptions } from '../pages.ts';
 import type { Session } from '../session.ts';
 import { plain, shortTime } from '../table.ts';
+import { checkpointCommand, keyCommand, receiptCommand } from './audit/checkpoint.ts';
+import { exportCommand } from './audit/export.ts';
+import { redactCommand } from './audit/redact.ts';
 
 interface ListOptions extends PageOptions {
   readonly outcome?: string;
@@ -21,9 +24,9 @@ interface ListOptions extends PageOptions {
 
 export function auditCommand(): CliCommand {
   return new CliCommand('audit')
-    .description('Read the audit log')
+    .description('Read, export, prove and redact the audit log')
     .examples('claviger audit list --since 1h --outcome PERMISSION_DENIED')
-    .group(listCommand());
+    .group(listCommand(), keyCommand(), checkpointCommand(), receiptCommand(), exportCommand(), redactCommand());
 }
 
 function listCommand(): CliCommand {

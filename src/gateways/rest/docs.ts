@@ -65,7 +65,12 @@ function inQuery({ method }: Route): boolean {
 }
 
 function example(route: Route): string {
-  const path = route.path.replace('{key}', 'alias:orders').replace('{name}', 'orders').replace('{id}', 'TOKEN_ID');
+  const path = route.path
+    .replace('{key}', 'alias:orders')
+    .replace('{name}', 'orders')
+    .replace('{id}', 'TOKEN_ID')
+    .replace('{requestId}', 'REQUEST_ID')
+    .replace('{tile}', '000');
   const method = route.method === 'GET' ? '' : ` -X ${route.method}`;
   const body = inQuery(route) ? '' : ` \\\n  -d '${exampleBody(route)}'`;
   return `curl -s${method} -H "Authorization: Bearer $CLAVIGER_TOKEN" "$CLAVIGER_ENDPOINT${path}"${body}`;

@@ -19,7 +19,7 @@ import { callOf, parseWith, readJson, send } from '../http-call.ts';
 import { answerOf, inputOf } from './bindings.ts';
 import { findRoute, type FoundRoute } from './router.ts';
 
-const JSON_TYPE = { 'content-type': 'application/json; charset=utf-8' };
+const JSON_TYPE = 'application/json; charset=utf-8';
 const PROBLEM_TYPE = { 'content-type': 'application/problem+json' };
 /** Characters of an `Idempotency-Key`. */
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
@@ -44,8 +44,9 @@ export async function serveRest(services: Services, request: FastifyRequest, rep
     call = { ...call, idempotency };
     const input = await tried(services, call, operation.name, () => inputOf(route.name, fields));
     const answer = await execute(services, operation, call, input);
+    const { status, media = JSON_TYPE }: Route = ROUTES[route.name];
     const body = answer.kind === 'replay' ? answer.answer : encodeAnswer(route.name, answer.output, fields);
-    send(reply, call, found.status, { ...typeOf(found), ...recordHeaders(services, call, answer.index) }, body);
+    send(reply, call, status, { 'content-type': media, ...recordHeaders(services, call, answer.index) }, body);
   } catch (thrown) {
     sendProblem(services, reply, call, thrown);
   }
@@ -145,15 +146,15 @@ function idempotencyOf(name: RouteName, request: FastifyRequest, path: string): 
   }
   const route = `${request.method} ${path}`;
   const requestHash = hash('sha256', Buffer.concat([Buffer.from(`${route}\n`), request.body as Buffer]), 'buffer');
-  return { key, route, requestHash, encode: (output) => encodeAnswer(name, output, {}) };
+  return { key, route, requestHash, encode: (output) => encodeJson(name, output, {}) };
 }
 
-function typeOf({ text }: Route): Record<string, string> {
-  return text === undefined ? JSON_TYPE : { 'content-type': text };
+/** An answer is JSON, or where the route says another type, the output as it is. */
+function encodeAnswer(name: RouteName, output: unknown, fields: Record<string, unknown>): string | Uint8Array {
+  const { media }: Route = ROUTES[name];
+  return media === undefined ? encodeJson(name, output, fields) : (output as string | Uint8Array);
 }
 
-function encodeAnswer(name: RouteName, output: unknown, fields: Record<string, unknown>): string {
-  const { text }: Route = ROUTES[name];
-  if (text !== undefined) return output as string;
+function encodeJson(name: RouteName, output: unknown, fields: Record<string, unknown>): string {
   return JSON.stringify(encodeBytes(answerOf(name, output, fields)));
 }

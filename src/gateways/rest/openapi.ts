@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from 'zod';
-import { problem, ROUTE_NAMES, ROUTES, type Route } from '../../wire/index.ts';
+import { BYTES_TYPE, problem, ROUTE_NAMES, ROUTES, type Route } from '../../wire/index.ts';
 
 type Json = Record<string, unknown>;
 
@@ -13,6 +13,8 @@ const PARAMETERS: Readonly<Record<string, string>> = {
   key: KEY_PARAMETER,
   name: 'name of the alias, percent-encoded',
   id: 'id of the token',
+  requestId: '`x-request-id` of the answer',
+  tile: 'number of the tile in groups of three digits, `x001/234`, with `.p/WIDTH` where it is not full; before it the level, of a tile of hashes',
 };
 
 /** The document that /openapi.json serves. */
@@ -102,11 +104,16 @@ function operationOf(name: string, route: Route): Json {
           'x-request-id': { schema: { type: 'string' }, description: 'always ours; stands in the audit record' },
           'x-claviger-audit': { schema: { type: 'string' }, description: 'log id and index of the audit record' },
         },
-        content: { [route.text?.split(';')[0] ?? 'application/json']: { schema: schemaOf(route.answer) } },
+        content: contentOf(route),
       },
       default: { $ref: '#/components/responses/Problem' },
     },
   };
+}
+
+function contentOf({ media, answer }: Route): Json {
+  if (media === BYTES_TYPE) return { [media]: {} };
+  return { [media?.split(';')[0] ?? 'application/json']: { schema: schemaOf(answer) } };
 }
 
 /** The JSON Schema of what goes over the wire, before any transform. */
@@ -120,7 +127,7 @@ function isRequired(schema: Json): boolean {
 }
 
 function pathParameters(path: string): Json[] {
-  return [...path.matchAll(/\{([a-z]+)\}/g)].map(([, name]) => ({
+  return [...path.matchAll(/\{([A-Za-z]+)\}/g)].map(([, name]) => ({
     name,
     in: 'path',
     required: true,

@@ -25,20 +25,21 @@ const places = new Map<string, Place[]>();
 
 for (const name of ROUTE_NAMES) {
   const { method, path } = ROUTES[name];
-  const match = /^(.*)\{([a-z]+)\}(.*)$/.exec(path);
+  const match = /^(.*)\{([A-Za-z]+)\}(.*)$/.exec(path);
   if (match === null) {
     fixed.set(`${method} ${path}`, name);
     continue;
   }
   const [, prefix, field, suffix] = match as unknown as [string, string, string, string];
-  // A verb is found by its name at once; the few others of a prefix are looked at in turn.
-  const index = suffix.startsWith(':') ? `${method} ${prefix} ${suffix}` : `${method} ${prefix}`;
+  // A verb is found by its name at once; the few others of a collection are looked at in turn.
+  const collection = collectionOf(prefix);
+  const index = suffix.startsWith(':') ? `${method} ${collection} ${suffix}` : `${method} ${collection}`;
   const known = places.get(index) ?? [];
   known.push({ prefix, field, suffix, name });
-  // The longest suffix first: `/publicKey` before the key itself.
+  // The longest first: `/publicKey` before the key itself, `tile/entries/` before `tile/`.
   places.set(
     index,
-    known.sort((a, b) => b.suffix.length - a.suffix.length),
+    known.sort((a, b) => b.prefix.length + b.suffix.length - a.prefix.length - a.suffix.length),
   );
 }
 
@@ -50,16 +51,24 @@ for (const name of ROUTE_NAMES) {
 export function findRoute(method: string, path: string): FoundRoute | null {
   const name = fixed.get(`${method} ${path}`);
   if (name !== undefined) return { name, named: {} };
-  const prefix = path.slice(0, path.indexOf('/', '/v1/'.length) + 1);
+  const collection = collectionOf(path);
   const verb = method === 'POST' ? path.slice(path.lastIndexOf(':')) : '';
   const place = places
-    .get(verb === '' ? `${method} ${prefix}` : `${method} ${prefix} ${verb}`)
-    ?.find(({ suffix }) => path.endsWith(suffix) && path.length > prefix.length + suffix.length);
+    .get(verb === '' ? `${method} ${collection}` : `${method} ${collection} ${verb}`)
+    ?.find(
+      ({ prefix, suffix }) =>
+        path.startsWith(prefix) && path.endsWith(suffix) && path.length > prefix.length + suffix.length,
+    );
   if (place === undefined) return null;
   return {
     name: place.name,
-    named: { [place.field]: decoded(path.slice(prefix.length, path.length - place.suffix.length)) },
+    named: { [place.field]: decoded(path.slice(place.prefix.length, path.length - place.suffix.length)) },
   };
+}
+
+/** `/v1/keys/` of `/v1/keys/…`. */
+function collectionOf(path: string): string {
+  return path.slice(0, path.indexOf('/', '/v1/'.length) + 1);
 }
 
 function decoded(part: string): string {

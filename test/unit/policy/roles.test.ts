@@ -91,6 +91,10 @@ const EXPECTED: Readonly<Record<PolicyAction, Row>> = {
   CreateTenant:              row('tenant', '',       '',       '',     '',      ''),
   ListTenants:               row('tenant', '',       '',       '',     '',      ''),
   ListAuditRecords:          row('tenant', '',       '',       '',     'audit', ''),
+  ReadAuditTree:             row('tenant', '',       '',       '',     'audit', ''),
+  GetAuditReceipt:           row('tenant', '',       '',       '',     'audit', ''),
+  ExportAuditEntries:        row('tenant', '',       '',       '',     '',      ''),
+  RedactAuditRecords:        row('tenant', '',       '',       '',     '',      ''),
   ExplainPolicy:             row('key tenant', 'govern', '',   '',     'audit', ''),
   GetHealth:                 row('tenant', 'govern', '',       '',     'audit', ''),
   GetMetrics:                row('tenant', 'govern', '',       '',     'audit', ''),
@@ -184,6 +188,21 @@ test('tenants are made and listed by a security officer with system scope only',
         const request = question({ principal: principal([role], { systemScope }), action, resource: ofTenant() });
         const allowed = systemScope && role === 'security-officer';
         assert.deepEqual(engine.decide(request), { allowed, policies: allowed ? ['service/tenants'] : [] });
+      }
+    }
+  }
+});
+
+test('the records of all tenants are for an auditor with system scope, their redaction for such an officer', () => {
+  for (const [action, wanted, policy] of [
+    ['ExportAuditEntries', 'auditor', 'service/audit-entries'],
+    ['RedactAuditRecords', 'security-officer', 'service/audit-redaction'],
+  ] as const) {
+    for (const role of ROLES) {
+      for (const systemScope of [false, true]) {
+        const request = question({ principal: principal([role], { systemScope }), action, resource: ofTenant() });
+        const allowed = systemScope && role === wanted;
+        assert.deepEqual(engine.decide(request), { allowed, policies: allowed ? [policy] : [] });
       }
     }
   }

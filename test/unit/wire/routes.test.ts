@@ -33,6 +33,9 @@ test('what uses or reads is no change, everything else is: an `Idempotency-Key` 
     'ListTokens',
     'ListTenants',
     'ListAuditRecords',
+    'ReadAuditTree',
+    'ExportAuditEntries',
+    'GetAuditReceipt',
     'ExplainPolicy',
     'GetHealth',
     'GetMetrics',
@@ -43,7 +46,7 @@ test('what uses or reads is no change, everything else is: an `Idempotency-Key` 
 for (const name of ROUTE_NAMES) {
   const { method, path } = ROUTES[name];
   test(`${method} ${path} is found, with whatever its path names, encoded or raw`, () => {
-    const match = /\{([a-z]+)\}/.exec(path);
+    const match = /\{([A-Za-z]+)\}/.exec(path);
     if (match === null) {
       assert.deepEqual(findRoute(method, path), { name, named: {} });
       return;
@@ -67,7 +70,7 @@ test('any name, encoded, is found as it is, whatever stands in it: a verb, a sla
     fc.property(value, fc.constantFrom(...ROUTE_NAMES), (text, name) => {
       fc.pre(text.isWellFormed());
       const { method, path } = ROUTES[name];
-      const match = /\{([a-z]+)\}/.exec(path);
+      const match = /\{([A-Za-z]+)\}/.exec(path);
       if (match === null) return;
       const found = findRoute(method, path.replace(match[0], encodeURIComponent(text)));
       assert.deepEqual(found, { name, named: { [match[1]!]: text } });

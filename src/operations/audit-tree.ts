@@ -1,0 +1,158 @@
+/**
+ * The log as a tree, for whoever checks it: the key that it is signed with, checkpoints, hash tiles and proofs. None of
+ * it tells what is in a record, so every tenant's auditor may read it.
+ *
+ * @module
+ * @see https://c2sp.org/tlog-tiles
+ */
+import { consistencyProof, inclusionProof } from '../audit/proof.ts';
+import { parseHashTilePath, rangeOf } from '../audit/tiles.ts';
+import { TILE_WIDTH } from '../audit/tree.ts';
+import { ClavigerError } from '../errors.ts';
+import type { StoredCheckpoint } from '../store/contract.ts';
+import type { Operation } from './operation.ts';
+import type { Scope } from './scope.ts';
+
+/** An answer that is not JSON: over REST, the body as it is. */
+export interface TextOutput {
+  readonly content: string;
+}
+
+export interface BytesOutput {
+  readonly content: Uint8Array;
+}
+
+export interface TileInput {
+  /** Of a hash tile `LEVEL/NUMBER`, otherwise `NUMBER`; with `.p/WIDTH` where it is not full. */
+  readonly tile: string;
+}
+
+export const getAuditLogKey: Operation<Record<string, never>, TextOutput> = {
+  name: 'ReadAuditTree',
+  run(scope) {
+    scope.readTenant();
+    return { output: { content: `${scope.services.logKey}\n` } };
+  },
+};
+
+export const getAuditCheckpoint: Operation<Record<string, never>, TextOutput> = {
+  name: 'ReadAuditTree',
+  async run(scope) {
+    scope.readTenant();
+    return { output: { content: (await newestCheckpoint(scope)).note } };
+  },
+};
+
+export interface ListAuditCheckpointsInput {
+  /** Checkpoints over more records than these; 0 where it is not given. */
+  readonly after?: number | undefined;
+  /** 1 to 1,000; 1,000 where it is not given. */
+  readonly limit?: number | undefined;
+}
+
+const CHECKPOINTS_MAX = 1000;
+
+export const listAuditCheckpoints: Operation<ListAuditCheckpointsInput, TextOutput> = {
+  name: 'ReadAuditTree',
+  async run(scope, { after = 0, limit = CHECKPOINTS_MAX }) {
+    scope.readTenant();
+    const found = await scope.services.cache.store.checkpoints(after, Math.min(limit, CHECKPOINTS_MAX));
+    return { output: { content: found.map(({ size, note }) => `${JSON.stringify({ size, note })}\n`).join('') } };
+  },
+};
+
+export const getAuditTile: Operation<TileInput, BytesOutput> = {
+  name: 'ReadAuditTree',
+  async run(scope, { tile }) {
+    scope.readTenant();
+    const place = parseHashTilePath(tile);
+    if (place === null) throw noSuchTile(tile);
+    const { size } = await newestCheckpoint(scope);
+    const { from, count } = rangeOf(place);
+    if (from + count > Math.floor(size / TILE_WIDTH ** place.level)) throw noSuchTile(tile);
+    return { output: { content: await scope.services.cache.store.treeHashes(place.level, from, count) } };
+  },
+};
+
+export interface InclusionInput {
+  readonly index: number;
+  /** Records of the tree to prove it for; those of the newest checkpoint where it is not given. */
+  readonly size?: number | undefined;
+}
+
+export interface InclusionProof {
+  readonly index: number;
+  readonly size: number;
+  /** Base64. */
+  readonly leafHash: string;
+  /** Base64, from the leaf upwards: RFC 9162, section 2.1.3. */
+  readonly hashes: readonly string[];
+}
+
+export const proveAuditInclusion: Operation<InclusionInput, InclusionProof> = {
+  name: 'ReadAuditTree',
+  async run(scope, { index, size: wanted }) {
+    scope.readTenant();
+    const size = await provableSize(scope, wanted);
+    if (!Number.isSafeInteger(index) || index < 0 || index >= size) {
+      throw new ClavigerError('INVALID_ARGUMENT', `\`index\` must be from 0 to ${size - 1}, below \`size\``);
+    }
+    return { output: await provenInclusion(scope, index, size) };
+  },
+};
+
+/** The proof that a record is among the first `size`. */
+export async function provenInclusion({ services }: Scope, index: number, size: number): Promise<InclusionProof> {
+  const { store } = services.cache;
+  const leaf = await store.treeHashes(0, index, 1);
+  const hashes = await inclusionProof((...wanted) => store.treeHashes(...wanted), index, size);
+  return { index, size, leafHash: leaf.toBase64(), hashes: hashes.map((hash) => hash.toString('base64')) };
+}
+
+export interface ConsistencyInput {
+  readonly from: number;
+  /** The newest checkpoint's where it is not given. */
+  readonly to?: number | undefined;
+}
+
+export interface ConsistencyProof {
+  readonly from: number;
+  readonly to: number;
+  /** Base64: RFC 9162, section 2.1.4. */
+  readonly hashes: readonly string[];
+}
+
+export const proveAuditConsistency: Operation<ConsistencyInput, ConsistencyProof> = {
+  name: 'ReadAuditTree',
+  async run(scope, { from, to: wanted }) {
+    scope.readTenant();
+    const to = await provableSize(scope, wanted);
+    if (!Number.isSafeInteger(from) || from < 1 || from > to) {
+      throw new ClavigerError('INVALID_ARGUMENT', `\`from\` must be from 1 to ${to}, not above \`to\``);
+    }
+    const { store } = scope.services.cache;
+    const hashes = await consistencyProof((...asked) => store.treeHashes(...asked), from, to);
+    return { output: { from, to, hashes: hashes.map((hash) => hash.toString('base64')) } };
+  },
+};
+
+/** The newest checkpoint. A log has one a moment after its first record. */
+export async function newestCheckpoint({ services: { ledger } }: Scope): Promise<StoredCheckpoint> {
+  return ledger.checkpoint ?? (await ledger.checkpointOver(0));
+}
+
+/** @throws INVALID_ARGUMENT for a size that no checkpoint covers yet */
+async function provableSize(scope: Scope, wanted: number | undefined): Promise<number> {
+  const { size } = await newestCheckpoint(scope);
+  if (wanted === undefined) return size;
+  if (Number.isSafeInteger(wanted) && wanted >= 1 && wanted <= size) return wanted;
+  throw new ClavigerError(
+    'INVALID_ARGUMENT',
+    `proofs are given for 1 to ${size} records: the newest checkpoint covers ${size}`,
+  );
+}
+
+/** @throws NOT_FOUND always; what is beyond the newest checkpoint does not exist yet */
+export function noSuchTile(tile: string): ClavigerError {
+  return new ClavigerError('NOT_FOUND', `there is no tile \`${tile.slice(0, 64)}\` below the newest checkpoint`);
+}
