@@ -214,6 +214,8 @@ export const auditRecord = z.looseObject({
   latencyUs: z.number().optional(),
   items: z.looseObject({ count: z.number(), failed: z.number(), root: z.string() }).optional(),
   aggregate: z.looseObject({ count: z.number(), from: z.string(), to: z.string() }).optional(),
+  redaction: z.looseObject({ from: z.number(), to: z.number() }).optional(),
+  redacted: z.literal(true).optional(),
   leafHash: z.string(),
 });
 

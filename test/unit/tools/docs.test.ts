@@ -174,7 +174,7 @@ suite('spec/audit-log.md', () => {
     const single = Object.keys(JSON.parse(sealRecord(full, PLACE, counting()).entry.toString()) as object);
     const table = (await page('spec/audit-log.md')).split('## Fields')[1]!.split('## Commitments')[0]!;
     const named = [...table.matchAll(/^\| `(\w+)`/gm)].map(([, field]) => field);
-    assert.deepEqual(named, [...single, 'aggregate']);
+    assert.deepEqual(named, [...single, 'aggregate', 'redaction']);
   });
 
   test('its program in Python accepts a log of ours, and finds a record that was changed', async (t) => {

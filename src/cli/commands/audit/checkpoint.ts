@@ -46,7 +46,7 @@ export function receiptCommand(): CliCommand {
       'claviger audit verify receipt.json --key log.key',
     )
     .run<OutputFile>(async (session, { output }, requestId) => {
-      const receipt = await session.client().getAuditReceipt({ requestId: requestId! });
+      const receipt = await session.client().getAuditReceipt({ requestId });
       writeText(session.terminal, jsonOf(receipt), output);
     });
 }

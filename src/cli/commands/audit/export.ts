@@ -29,7 +29,7 @@ export function exportCommand(): CliCommand {
     .run(async (session, _options, folder) => {
       const told = progress(session.terminal);
       const client = session.client();
-      const size = await exportLog(client, folder!, (done, of) => told.show(`${done} of ${of} records`));
+      const size = await exportLog(client, folder, (done, of) => told.show(`${done} of ${of} records`));
       told.clear();
       session.answer({ folder, size }, () => `${size} records in ${folder}`);
     });
