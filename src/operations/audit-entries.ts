@@ -7,26 +7,26 @@
  */
 import { parseTilePath, rangeOf } from '../audit/tiles.ts';
 import type { StoredRecord } from '../store/contract.ts';
-import { newestCheckpoint, noSuchTile, type BytesOutput, type TextOutput, type TileInput } from './audit-tree.ts';
+import { newestCheckpoint, noSuchTile, type TileInput } from './audit-tree.ts';
 import type { Operation } from './operation.ts';
 import type { Scope } from './scope.ts';
 
-export const getAuditEntries: Operation<TileInput, BytesOutput> = {
+export const getAuditEntries: Operation<TileInput, Uint8Array> = {
   name: 'ExportAuditEntries',
   async run(scope, input) {
     scope.readTenant();
     const records = await recordsOf(scope, input);
     const parts = records.flatMap(({ entry }) => [lengthOf(entry), entry]);
-    return { output: { content: Buffer.concat(parts) } };
+    return { output: Buffer.concat(parts) };
   },
 };
 
-export const getAuditOpenings: Operation<TileInput, TextOutput> = {
+export const getAuditOpenings: Operation<TileInput, string> = {
   name: 'ExportAuditEntries',
   async run(scope, input) {
     scope.readTenant();
     const lines = (await recordsOf(scope, input)).map(openingLine);
-    return { output: { content: lines.join('') } };
+    return { output: lines.join('') };
   },
 };
 

@@ -13,33 +13,26 @@ import type { StoredCheckpoint } from '../store/contract.ts';
 import type { Operation } from './operation.ts';
 import type { Scope } from './scope.ts';
 
-/** An answer that is not JSON: over REST, the body as it is. */
-export interface TextOutput {
-  readonly content: string;
-}
-
-export interface BytesOutput {
-  readonly content: Uint8Array;
-}
-
 export interface TileInput {
   /** Of a hash tile `LEVEL/NUMBER`, otherwise `NUMBER`; with `.p/WIDTH` where it is not full. */
   readonly tile: string;
 }
 
-export const getAuditLogKey: Operation<Record<string, never>, TextOutput> = {
+/** The verifier key and a newline. */
+export const getAuditLogKey: Operation<Record<string, never>, string> = {
   name: 'ReadAuditTree',
   run(scope) {
     scope.readTenant();
-    return { output: { content: `${scope.services.logKey}\n` } };
+    return { output: `${scope.services.logKey}\n` };
   },
 };
 
-export const getAuditCheckpoint: Operation<Record<string, never>, TextOutput> = {
+/** A signed note. */
+export const getAuditCheckpoint: Operation<Record<string, never>, string> = {
   name: 'ReadAuditTree',
   async run(scope) {
     scope.readTenant();
-    return { output: { content: (await newestCheckpoint(scope)).note } };
+    return { output: (await newestCheckpoint(scope)).note };
   },
 };
 
@@ -52,16 +45,18 @@ export interface ListAuditCheckpointsInput {
 
 const CHECKPOINTS_MAX = 1000;
 
-export const listAuditCheckpoints: Operation<ListAuditCheckpointsInput, TextOutput> = {
+/** A line of JSON a checkpoint. */
+export const listAuditCheckpoints: Operation<ListAuditCheckpointsInput, string> = {
   name: 'ReadAuditTree',
   async run(scope, { after = 0, limit = CHECKPOINTS_MAX }) {
     scope.readTenant();
     const found = await scope.services.cache.store.checkpoints(after, Math.min(limit, CHECKPOINTS_MAX));
-    return { output: { content: found.map(({ size, note }) => `${JSON.stringify({ size, note })}\n`).join('') } };
+    return { output: found.map(({ size, note }) => `${JSON.stringify({ size, note })}\n`).join('') };
   },
 };
 
-export const getAuditTile: Operation<TileInput, BytesOutput> = {
+/** Hashes of 32 bytes, joined. */
+export const getAuditTile: Operation<TileInput, Uint8Array> = {
   name: 'ReadAuditTree',
   async run(scope, { tile }) {
     scope.readTenant();
@@ -70,7 +65,7 @@ export const getAuditTile: Operation<TileInput, BytesOutput> = {
     const { size } = await newestCheckpoint(scope);
     const { from, count } = rangeOf(place);
     if (from + count > Math.floor(size / TILE_WIDTH ** place.level)) throw noSuchTile(tile);
-    return { output: { content: await scope.services.cache.store.treeHashes(place.level, from, count) } };
+    return { output: await scope.services.cache.store.treeHashes(place.level, from, count) };
   },
 };
 

@@ -253,14 +253,11 @@ const SCENARIOS: Readonly<Record<OperationKey, readonly [roles: readonly Role[],
       return [record, typeof latencyUs];
     },
   ],
-  getAuditLogKey: [
-    ['auditor'],
-    async (api) => /^[^+]+\+[0-9a-f]{8}\+[\w+/]{44}\n$/.test((await api.getAuditLogKey()).content),
-  ],
-  getAuditCheckpoint: [['auditor'], async (api) => (await api.getAuditCheckpoint()).content.split('\n').length],
+  getAuditLogKey: [['auditor'], async (api) => /^[^+]+\+[0-9a-f]{8}\+[\w+/]{44}\n$/.test(await api.getAuditLogKey())],
+  getAuditCheckpoint: [['auditor'], async (api) => (await api.getAuditCheckpoint()).split('\n').length],
   listAuditCheckpoints: [
     ['auditor'],
-    async (api) => (await api.listAuditCheckpoints({ after: 0, limit: 1 })).content.split('\n').length,
+    async (api) => (await api.listAuditCheckpoints({ after: 0, limit: 1 })).split('\n').length,
   ],
   getAuditTile: [['auditor'], (api) => api.getAuditTile({ tile: '0/000.p/1' })],
   // The library has no system scope where it does not say so.

@@ -18,7 +18,7 @@ export function keyCommand(): CliCommand {
     .option('-o, --output <file>', 'write it here')
     .examples('claviger audit key', 'claviger audit key -o log.key')
     .run<OutputFile>(async (session, { output }) => {
-      const { content } = await session.client().getAuditLogKey();
+      const content = await session.client().getAuditLogKey();
       if (session.json) session.answer({ key: content.trim() }, () => '');
       else writeText(session.terminal, content, output);
     });
@@ -30,7 +30,7 @@ export function checkpointCommand(): CliCommand {
     .option('-o, --output <file>', 'write it here')
     .examples('claviger audit checkpoint', 'claviger audit checkpoint -o checkpoint-2026-01-31')
     .run<OutputFile>(async (session, { output }) => {
-      const { content } = await session.client().getAuditCheckpoint();
+      const content = await session.client().getAuditCheckpoint();
       if (session.json) session.answer({ checkpoint: content }, () => '');
       else writeText(session.terminal, content, output);
     });

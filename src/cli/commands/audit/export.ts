@@ -42,15 +42,15 @@ async function exportLog(
   progressed: (done: number, of: number) => void,
 ): Promise<number> {
   const write = (path: string, content: string | Uint8Array): void => writeWhole(join(folder, path), content);
-  write('key', (await client.getAuditLogKey()).content);
-  const { content: checkpoint } = await client.getAuditCheckpoint();
+  write('key', await client.getAuditLogKey());
+  const checkpoint = await client.getAuditCheckpoint();
   const size = Number(checkpoint.split('\n')[1]);
   for (let index = 0; index * TILE_WIDTH < size; index++) {
     const tile = tilePath({ index, width: Math.min(TILE_WIDTH, size - index * TILE_WIDTH) });
     if (!existsSync(join(folder, 'tile/entries', tile))) {
-      write(`tile/entries/${tile}`, (await client.getAuditEntries({ tile })).content);
+      write(`tile/entries/${tile}`, await client.getAuditEntries({ tile }));
     }
-    write(`openings/${tile}`, (await client.getAuditOpenings({ tile })).content);
+    write(`openings/${tile}`, await client.getAuditOpenings({ tile }));
     removePartials(folder, index, size);
     progressed(Math.min(size, (index + 1) * TILE_WIDTH), size);
   }
@@ -58,7 +58,7 @@ async function exportLog(
     for (let index = 0; index * TILE_WIDTH < width; index++) {
       const tile = `${level}/${tilePath({ index, width: Math.min(TILE_WIDTH, width - index * TILE_WIDTH) })}`;
       if (!existsSync(join(folder, 'tile', tile))) {
-        write(`tile/${tile}`, (await client.getAuditTile({ tile })).content);
+        write(`tile/${tile}`, await client.getAuditTile({ tile }));
       }
     }
   }
@@ -71,7 +71,7 @@ async function exportLog(
 async function allCheckpoints(client: ClavigerClient, size: number): Promise<string> {
   const lines: string[] = [];
   for (let after = 0; ;) {
-    const { content } = await client.listAuditCheckpoints({ after, limit: CHECKPOINTS_PAGE });
+    const content = await client.listAuditCheckpoints({ after, limit: CHECKPOINTS_PAGE });
     const page = content.split('\n').filter((line) => line !== '');
     const sizes = page.map((line) => (JSON.parse(line) as { size: number }).size);
     lines.push(...page.filter((_, at) => sizes[at]! <= size));
