@@ -4,19 +4,11 @@
  * @module
  */
 import { constants, createPublicKey, hash, randomBytes, verify, type KeyObject } from 'node:crypto';
-import type { ClavigerClient } from '../src/client/index.ts';
 import type { Spec } from '../src/model/spec.ts';
-import type { DevCredentials } from '../src/server/run.ts';
-import type { LoadResult, RequestPlan } from './load.ts';
+import type { LoadResult } from './load.ts';
 import type { RawName } from './raw.ts';
-
-/** The server that runs, with one key of every spec. */
-export interface World {
-  readonly client: ClavigerClient;
-  readonly credentials: DevCredentials;
-  /** Id of the key of a spec, made at the first call. */
-  readonly key: (spec: Spec) => Promise<string>;
-}
+import { bearer, jsonPlan, type RequestPlan } from './requests.ts';
+import type { World } from './world.ts';
 
 export interface Prepared {
   readonly plan: RequestPlan;
@@ -29,8 +21,6 @@ export interface Case {
   /** Operations in one request. */
   readonly items: number;
   readonly raw: RawName;
-  /** Requests a second that every run is held to. */
-  readonly floorPerSecond?: number;
   readonly prepare: (world: World) => Promise<Prepared>;
 }
 
@@ -44,7 +34,6 @@ export const CASES: Readonly<Record<string, Case>> = {
     title: 'P-256 sign, 32 B message',
     items: 1,
     raw: 'p256-sign',
-    floorPerSecond: 8000,
     prepare: (world) => signing(world, 'P-256', { message: message.toBase64() }, p256Verifies),
   },
   'p256-sign-digest': {
@@ -64,7 +53,6 @@ export const CASES: Readonly<Record<string, Case>> = {
     title: 'AES-256-GCM encrypt, 1 KiB',
     items: 1,
     raw: 'aes-encrypt-1k',
-    floorPerSecond: 8000,
     prepare: encrypting,
   },
   'aes-decrypt-1k': { title: 'AES-256-GCM decrypt, 1 KiB', items: 1, raw: 'aes-decrypt-1k', prepare: decrypting },
@@ -84,6 +72,22 @@ export const CASES: Readonly<Record<string, Case>> = {
     raw: 'rsa2048-pss-sign',
     prepare: (world) =>
       signing(world, 'RSA-2048', { message: message.toBase64(), algorithm: 'RSASSA_PSS_SHA_256' }, pssVerifies),
+  },
+  'rsa4096-pss-sign': {
+    title: 'RSA-4096 PSS sign',
+    items: 1,
+    raw: 'rsa4096-pss-sign',
+    prepare: (world) =>
+      signing(world, 'RSA-4096', { message: message.toBase64(), algorithm: 'RSASSA_PSS_SHA_256' }, pssVerifies),
+  },
+  'ml-dsa-65-sign': {
+    title: 'ML-DSA-65 sign',
+    items: 1,
+    raw: 'ml-dsa-65-sign',
+    prepare: (world) =>
+      signing(world, 'ML-DSA-65', { message: message.toBase64() }, (key, signature) =>
+        verify(null, message, key, signature),
+      ),
   },
   'p256-sign-batch': { title: 'P-256 sign, batch of 100', items: BATCH_ITEMS, raw: 'p256-sign', prepare: batchSigning },
   'aes-encrypt-batch': {
@@ -212,7 +216,7 @@ async function decrypts({ client }: World, key: string, ciphertext: string): Pro
 }
 
 function rest({ credentials }: World, key: string, verb: string, input: object): RequestPlan {
-  return { kind: 'rest', path: `/v1/keys/${key}:${verb}`, token: credentials.token, body: JSON.stringify(input) };
+  return jsonPlan(`/v1/keys/${key}:${verb}`, bearer(credentials.token), input);
 }
 
 async function publicKeyOf({ client }: World, key: string): Promise<KeyObject> {

@@ -6,7 +6,8 @@
 import { closeSync, fdatasyncSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { availableParallelism, cpus, release } from 'node:os';
 import { join } from 'node:path';
-import { median, type Machine } from './report.ts';
+import type { Machine } from './report.ts';
+import { median } from './stats.ts';
 
 /** `statfs(2)`; memory first, since nothing on it is durable. */
 const FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([

@@ -6,141 +6,184 @@
  *
  * @module
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { ClavigerClient } from '../src/client/index.ts';
-import type { Spec } from '../src/model/spec.ts';
 import { VERSION } from '../src/server/version.ts';
-import { CASES, type Prepared, type World } from './cases.ts';
-import { startLoad, startRaw, startServer, type ServerProcess } from './children.ts';
-import type { LoadResult } from './load.ts';
+import type { Bench } from './bench.ts';
+import { CASES } from './cases.ts';
+import { startLoads, startServer, type ServerProcess } from './children.ts';
+import { runCases } from './closed-loop.ts';
+import { figuresIn } from './figures.ts';
 import { machineOf } from './machine.ts';
 import { profileSummary } from './profile.ts';
-import { caseResult, markdown, notes, table, whole, type Round, type Run } from './report.ts';
+import { markdown, plainText, runOf, type CaseResult, type Run, type ScenarioReport } from './report.ts';
+import { SCENARIOS } from './scenarios/index.ts';
+import { vaultComparison } from './vault.ts';
+
+const ALL = 'all';
+const USUAL = Object.keys(SCENARIOS).filter((name) => !(SCENARIOS[name]!.onRequest ?? false));
+const IMAGES = join(import.meta.dirname, '..', 'docs', 'images');
+const RESULTS = join(import.meta.dirname, 'results');
 
 const HELP = `npm run bench -- [options]
 
-  --quick             about 20 seconds in all: shorter rounds, less exact
-  --case NAME         only this one; may be given more than once
+Without any of the first three: all cases and scenarios, but for what runs only when it is named.
+
+  --case NAME         only this case; may be given more than once; \`all\`
                       ${Object.keys(CASES).join(', ')}
-  --rounds N          rounds of each case (3)
+  --scenario NAME     only this scenario; may be given more than once; \`all\` that need not be named
+${Object.entries(SCENARIOS)
+  .map(([name, { title, takes }]) => `                      ${name.padEnd(17)} ${title} (${takes})`)
+  .join('\n')}
+  --compare vault     only the comparison with Vault Transit, which is built at the first time (4 to 7 minutes)
+
+  --quick             shorter rounds, and one of each: less exact
+  --rounds N          rounds of each case and scenario (3)
   --seconds N         measured in each round (5)
   --connections N     with one request in flight on each (64)
-  --name NAME         of the result: bench/results/<date>-NAME.json and .md (full, quick, or the case)
+  --minutes N         length of the soak (60)
+  --name NAME         of the result: bench/results/<date>-NAME.json and .md (full, quick, or what was named)
   --folder DIRECTORY  where the server's store is made: a disk, not memory (the system's temporary folder)
-  --profile           also profile the server's threads, which slows them, and say where the time goes
-  --dry               write no result
+  --profile           also profile the threads of the cases' server, which slows them, and say where the time goes
+  --dry               write no result and no figure
+  --draw FILE         only draw the figures again of a result's .json, into docs/images
+
+Examples:
+  npm run bench
+  npm run bench -- --case p256-sign --rounds 5
+  npm run bench -- --case all --scenario all --compare vault --name 2-cores
+  npm run bench -- --scenario soak --minutes 60
 `;
 
 const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     case: { type: 'string', multiple: true },
-    rounds: { type: 'string', default: '3' },
+    scenario: { type: 'string', multiple: true },
+    compare: { type: 'string' },
+    rounds: { type: 'string' },
     seconds: { type: 'string' },
     connections: { type: 'string', default: '64' },
+    minutes: { type: 'string', default: '60' },
     name: { type: 'string' },
     folder: { type: 'string', default: tmpdir() },
     profile: { type: 'boolean', default: false },
     dry: { type: 'boolean', default: false },
+    draw: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
-const names = values.case ?? Object.keys(CASES);
-const unknown = names.filter((name) => !Object.hasOwn(CASES, name));
-if (values.help || unknown.length > 0) {
-  console.log(unknown.length > 0 ? `there is no case ${unknown.join(', ')}\n\n${HELP}` : HELP);
-  process.exit(unknown.length > 0 ? 2 : 0);
+if (values.help) {
+  console.log(HELP);
+  process.exit();
+}
+if (values.draw !== undefined) {
+  draw(JSON.parse(readFileSync(values.draw, 'utf8')) as Run);
+  process.exit();
 }
 
-const rounds = positive('rounds', values.rounds);
+const everything = values.case === undefined && values.scenario === undefined && values.compare === undefined;
+const caseNames = named('case', values.case ?? (everything ? [ALL] : []), CASES, Object.keys(CASES));
+const scenarioNames = named('scenario', values.scenario ?? (everything ? [ALL] : []), SCENARIOS, USUAL);
+if (values.compare !== undefined && values.compare !== 'vault') {
+  fail(`--compare takes \`vault\`, not \`${values.compare}\``);
+}
+const rounds = positive('rounds', values.rounds ?? (values.quick ? '1' : '3'));
 const connections = positive('connections', values.connections);
 const windowMs = positive('seconds', values.seconds ?? (values.quick ? '0.3' : '5')) * 1000;
 const warmUpMs = Math.min(1000, windowMs / 4);
-const rawMs = Math.min(300, windowMs / 8);
-const shortName = values.name ?? values.case?.join('-') ?? (values.quick ? 'quick' : 'full');
+const soakMs = positive('minutes', values.minutes) * 60_000;
 
 const at = new Date().toISOString();
 const machine = machineOf(values.folder);
 const profiles = values.profile ? join(values.folder, `claviger-profile-${process.pid}`) : null;
-const server = await startServer(values.folder, profiles);
-const load = startLoad();
-const raw = startRaw();
+const loads = startLoads();
+const say = (line: string): void => console.error(line);
+let cases: readonly CaseResult[] = [];
+const scenarios: ScenarioReport[] = [];
 try {
-  const world = worldOf(server);
-  const prepared = new Map<string, Prepared>();
-  for (const name of names) {
-    prepared.set(name, await CASES[name]!.prepare(world));
-    // Compiled and cached before anything counts.
-    await loadOf(prepared.get(name)!, 0, 2 * warmUpMs);
+  if (caseNames.length > 0) cases = await withServers(profiles, (bench) => runCases(bench, caseNames));
+  for (const name of scenarioNames) {
+    const { title, run } = SCENARIOS[name]!;
+    scenarios.push(await reportOf(name, title, run));
   }
-  const done = new Map<string, Round[]>(names.map((name) => [name, []]));
-  for (let round = 1; round <= rounds; round++) {
-    for (const name of names) {
-      const result = await roundOf(world, name, prepared.get(name)!);
-      done.get(name)!.push(result);
-      const rate = (result.load.answers * 1000) / result.load.windowMs;
-      console.error(`${round}/${rounds}  ${CASES[name]!.title}: ${whole(rate)} requests/s`);
-    }
+  if (values.compare !== undefined) {
+    scenarios.push(await reportOf('vault', vaultComparison.title, vaultComparison.run));
   }
-  const cases = names.map((name) => caseResult(name, done.get(name)!));
-  const run: Run = { at, version: VERSION, machine, connections, windowMs, rounds, cases };
-  console.log(['', ...table(cases), '', ...notes(cases)].join('\n'));
-  if (!values.dry) write(run);
 } finally {
-  load.stop();
-  raw.stop();
-  await server.stop();
+  loads.stop();
 }
+const run = runOf({ at, version: VERSION, machine, connections, windowMs, rounds, cases, scenarios });
+console.log(`\n${plainText(run)}`);
 if (profiles !== null) console.log(`\n${profileSummary(profiles)}`);
-
-async function roundOf({ client }: World, name: string, prepared: Prepared): Promise<Round> {
-  const bare = await raw.ask({ name: CASES[name]!.raw, durationMs: rawMs });
-  const before = await newestIndex(client);
-  const result = await loadOf(prepared, warmUpMs, windowMs);
-  // The question before the round left a record of its own.
-  const recorded = (await newestIndex(client)) - before - 1;
-  let wrong: string | null = null;
-  try {
-    await prepared.check(result.firstAnswer);
-  } catch (error) {
-    wrong = (error as Error).message;
-  }
-  return { raw: bare, load: result, recorded, wrong };
+if (!values.dry) {
+  write(run);
+  if (!values.quick) draw(run);
 }
 
-function loadOf({ plan }: Prepared, warmUpMs: number, durationMs: number): Promise<LoadResult> {
-  return load.ask({ port: server.port, serverPid: server.pid, connections, warmUpMs, durationMs, plan });
-}
-
-async function newestIndex(client: ClavigerClient): Promise<number> {
-  const { records } = await client.listAuditRecords({ limit: 1 });
-  return records[0]!.index;
-}
-
-function worldOf({ credentials }: ServerProcess): World {
-  const client = new ClavigerClient({ endpoint: credentials.endpoint, token: credentials.token });
-  const keys = new Map<Spec, Promise<string>>();
-  return {
-    client,
-    credentials,
-    key: (spec) => {
-      const known = keys.get(spec) ?? client.createKey({ spec }).then(({ id }) => id);
-      keys.set(spec, known);
-      return known;
-    },
+/** Runs something with servers of its own. */
+async function withServers<T>(profileFolder: string | null, action: (bench: Bench) => Promise<T>): Promise<T> {
+  const servers: ServerProcess[] = [];
+  const serve = async (env: Readonly<Record<string, string>> = {}): Promise<ServerProcess> => {
+    const server = await startServer(values.folder, { profileFolder, env });
+    servers.push(server);
+    return server;
   };
+  const { folder } = values;
+  try {
+    return await action({
+      serve,
+      load: (order) => loads.ask(order),
+      say,
+      rounds,
+      windowMs,
+      warmUpMs,
+      connections,
+      folder,
+      soakMs,
+    });
+  } finally {
+    for (const server of servers) await server.stop();
+  }
+}
+
+/** One that breaks down must not take the others' results with it. */
+async function reportOf(
+  name: string,
+  title: string,
+  action: (bench: Bench) => Promise<Omit<ScenarioReport, 'name' | 'title'>>,
+): Promise<ScenarioReport> {
+  say(`${title} …`);
+  try {
+    return { name, title, ...(await withServers(null, action)) };
+  } catch (error) {
+    return { name, title, figures: {}, failures: [`it did not run: ${(error as Error).message}`] };
+  }
 }
 
 function write(run: Run): void {
-  const folder = join(import.meta.dirname, 'results');
-  mkdirSync(folder, { recursive: true });
-  const file = join(folder, `${run.at.slice(0, 10)}-${shortName}`);
-  writeFileSync(`${file}.json`, `${JSON.stringify(run, rounded, 2)}\n`);
+  mkdirSync(RESULTS, { recursive: true });
+  const shortName = values.name ?? (everything ? (values.quick ? 'quick' : 'full') : [...chosen()].join('-'));
+  const file = join(RESULTS, `${run.at.slice(0, 10)}-${shortName}`);
+  writeFileSync(`${file}.json`, `${onOneLine(JSON.stringify(run, rounded, 2))}\n`);
   writeFileSync(`${file}.md`, markdown(run));
   console.log(`\nwritten: ${file}.md and .json`);
+}
+
+function* chosen(): Generator<string> {
+  yield* values.case ?? [];
+  yield* values.scenario ?? [];
+  if (values.compare !== undefined) yield values.compare;
+}
+
+/** Draws the figures whose parts were measured. */
+function draw(run: Run): void {
+  for (const { file, svg } of figuresIn(run)) {
+    writeFileSync(join(IMAGES, file), svg);
+    console.log(`drawn: docs/images/${basename(file)}`);
+  }
 }
 
 /** Digits that no repetition confirms only stand in the way of a comparison. */
@@ -148,9 +191,25 @@ function rounded(_: string, value: unknown): unknown {
   return typeof value === 'number' ? Number(value.toPrecision(5)) : value;
 }
 
+/** Points of a series take a line each, not four. */
+function onOneLine(json: string): string {
+  return json.replaceAll(/\[\s+(-?[\d.e-]+),\s+(-?[\d.e-]+)\s+\]/g, '[$1, $2]');
+}
+
+/** The names that were given, or all that are usual. */
+function named(option: string, given: readonly string[], known: object, usual: readonly string[]): readonly string[] {
+  const unknown = given.filter((name) => name !== ALL && !Object.hasOwn(known, name));
+  if (unknown.length > 0) fail(`there is no ${option} ${unknown.join(', ')}`);
+  return [...new Set(given.flatMap((name) => (name === ALL ? usual : [name])))];
+}
+
 function positive(name: string, text: string): number {
   const value = Number(text);
   if (value > 0 && Number.isFinite(value)) return value;
-  console.error(`--${name} takes a number greater than 0, not \`${text}\``);
+  return fail(`--${name} takes a number greater than 0, not \`${text}\``);
+}
+
+function fail(message: string): never {
+  console.error(`${message}\n\n${HELP}`);
   process.exit(2);
 }

@@ -8,6 +8,7 @@ import { type GoverifyPaths, goverify } from './goverify.ts';
 import type { Peer } from './peer.ts';
 import { type FolderPaths, type PythonPaths, python, vectors } from './python.ts';
 import { type ProgramPaths, curl, openssl } from './system.ts';
+import { type VaultPaths, vault } from './vault.ts';
 import { wycheproof } from './wycheproof.ts';
 
 /** What a test gets of each peer. */
@@ -19,6 +20,7 @@ export interface PeerPaths {
   readonly curl: ProgramPaths;
   readonly openssl: ProgramPaths;
   readonly 'disk-shim': DiskShimPaths;
+  readonly vault: VaultPaths;
 }
 
 export type PeerName = keyof PeerPaths;
@@ -31,6 +33,14 @@ export const PEERS: { readonly [Name in PeerName]: Peer<PeerPaths[Name]> } = {
   curl,
   openssl,
   'disk-shim': diskShim,
+  vault,
 };
 
 export const PEER_NAMES = Object.keys(PEERS) as readonly PeerName[];
+
+/** Those that are installed where none is named. */
+export const USUAL_PEER_NAMES: readonly PeerName[] = PEER_NAMES.filter((name) => !isOnRequest(PEERS[name]));
+
+function isOnRequest({ onRequest = false }: Peer<object>): boolean {
+  return onRequest;
+}

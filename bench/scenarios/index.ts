@@ -1,0 +1,23 @@
+/**
+ * All scenarios, in the order in which they run.
+ *
+ * @module
+ */
+import type { Scenario } from '../bench.ts';
+import { flood } from './flood.ts';
+import { idleConnections } from './idle-connections.ts';
+import { mixed } from './mixed.ts';
+import { slowClient } from './slow-client.ts';
+import { slowDisk } from './slow-disk.ts';
+import { soak } from './soak.ts';
+import { steady } from './steady.ts';
+
+export const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  steady,
+  mixed,
+  'slow-disk': slowDisk,
+  'slow-client': slowClient,
+  'idle-connections': idleConnections,
+  flood,
+  soak,
+};
