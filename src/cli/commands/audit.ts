@@ -12,6 +12,7 @@ import { plain, shortTime } from '../table.ts';
 import { checkpointCommand, keyCommand, receiptCommand } from './audit/checkpoint.ts';
 import { exportCommand } from './audit/export.ts';
 import { redactCommand } from './audit/redact.ts';
+import { verifyCommand } from './audit/verify.ts';
 
 interface ListOptions extends PageOptions {
   readonly outcome?: string;
@@ -24,9 +25,17 @@ interface ListOptions extends PageOptions {
 
 export function auditCommand(): CliCommand {
   return new CliCommand('audit')
-    .description('Read, export, prove and redact the audit log')
+    .description('Read, export, prove, verify and redact the audit log')
     .examples('claviger audit list --since 1h --outcome PERMISSION_DENIED')
-    .group(listCommand(), keyCommand(), checkpointCommand(), receiptCommand(), exportCommand(), redactCommand());
+    .group(
+      listCommand(),
+      keyCommand(),
+      checkpointCommand(),
+      receiptCommand(),
+      exportCommand(),
+      verifyCommand(),
+      redactCommand(),
+    );
 }
 
 function listCommand(): CliCommand {

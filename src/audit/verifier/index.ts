@@ -1,0 +1,6 @@
+export { openCheckpoint, type Checkpoint } from './checkpoint.ts';
+export { FINDINGS, FindingError, MalformedError, type Finding, type FindingKind } from './finding.ts';
+export { parseVerifierKey, type VerifierKey } from './note.ts';
+export { verifyReceipt, type ReceiptReport, type ReceiptSummary } from './receipt.ts';
+export { folderSource, urlSource, type LogSource } from './source.ts';
+export { FINDINGS_MAX, verifyLog, type LogReport, type LogSummary, type OlderCheckpoint } from './verify-log.ts';

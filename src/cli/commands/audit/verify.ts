@@ -1,0 +1,218 @@
+/**
+ * `claviger audit verify`: whether a log, or one receipt, is what its key signed. Needs no server for an export.
+ *
+ * @module
+ */
+import { statSync } from 'node:fs';
+import {
+  FINDINGS_MAX,
+  folderSource,
+  parseVerifierKey,
+  urlSource,
+  verifyLog,
+  verifyReceipt,
+  type Finding,
+  type LogReport,
+  type LogSource,
+  type LogSummary,
+  type OlderCheckpoint,
+  type ReceiptSummary,
+  type VerifierKey,
+} from '../../../audit/verifier/index.ts';
+import { CliCommand } from '../../command.ts';
+import { findConnection, requireEndpoint } from '../../connection.ts';
+import { EXIT } from '../../exit-codes.ts';
+import { readInput } from '../../input.ts';
+import { forgetCheckpoint, keepCheckpoint, knownCheckpointPath, readKnownCheckpoint } from '../../known-checkpoints.ts';
+import { writeText } from '../../output.ts';
+import { progress } from '../../progress.ts';
+import type { Session } from '../../session.ts';
+import { plain, record } from '../../table.ts';
+import { UsageError } from '../../usage-error.ts';
+
+/** A receipt of a batch with a hundred items and their contexts. */
+const RECEIPT_BYTES_MAX = 4 << 20;
+const PATH_OF_LOG = /\/v1\/audit\/log\/?$/;
+
+interface VerifyOptions {
+  readonly key: string;
+  readonly since?: string;
+  readonly save?: string;
+  readonly witness?: readonly string[];
+  readonly all?: boolean;
+  readonly forget?: boolean;
+  readonly remember: boolean;
+}
+
+export function verifyCommand(): CliCommand {
+  return new CliCommand('verify')
+    .description('Verify a log or a receipt with nothing but its key; the exit code is 1 where something is wrong')
+    .argument('<log>', 'folder of `claviger audit export`, URL of a server, or file with a receipt')
+    .requiredOption('--key <key>', 'verifier key of the log, or a file with it; get it once, from somebody you trust')
+    .option('--since <file>', 'an older checkpoint, from which the log must have gone on')
+    .option('--witness <keys...>', 'verifier keys of witnesses that must have cosigned')
+    .option('--all', `tell every finding, ${FINDINGS_MAX} at most, not only the first`)
+    .option('--save <file>', 'write the checkpoint that was verified here')
+    .option('--forget', 'forget what was verified before, and begin anew')
+    .option('--no-remember', 'neither look at what was verified before nor keep what is verified now')
+    .examples(
+      'claviger audit verify ./export --key log.key',
+      'claviger audit verify https://kms.example.com:8550 --key log.key --since last-month.checkpoint',
+      'claviger audit verify receipt.json --key log.key',
+    )
+    .run<VerifyOptions>(verify);
+}
+
+async function verify(session: Session, options: VerifyOptions, target: string): Promise<number> {
+  const key = await readVerifierKey(session, options.key);
+  const witnesses = (options.witness ?? []).map((text) => requireKey(text, 'witness', '--witness'));
+  if (isReceipt(target)) return verifyOne(session, target, key, witnesses);
+  return verifyAll(session, options, sourceOf(session, target), key, witnesses);
+}
+
+async function verifyAll(
+  session: Session,
+  options: VerifyOptions,
+  source: LogSource,
+  key: VerifierKey,
+  witnesses: readonly VerifierKey[],
+): Promise<number> {
+  const { terminal } = session;
+  const known = options.remember ? knownCheckpointPath(terminal.env, key.text) : null;
+  if (known !== null && options.forget === true) forgetCheckpoint(known);
+  const work = progress(terminal);
+  const report = await verifyLog(source, {
+    key,
+    witnesses,
+    since: await olderCheckpoints(session, options.since, known),
+    findingsMax: options.all === true ? FINDINGS_MAX : 1,
+    onProgress: (records, of) => work.show(`${number(records)} of ${number(of)} records …`),
+  }).finally(() => work.clear());
+  const { log, findings } = report;
+  const whole = findings.length === 0 && log !== null;
+  if (whole && known !== null) keepCheckpoint(known, log.checkpoint);
+  if (whole && options.save !== undefined) writeText(terminal, log.checkpoint, options.save);
+  session.answer({ verified: whole, ...report }, () => logInWords(session, source, report));
+  return whole ? EXIT.ok : EXIT.failed;
+}
+
+async function verifyOne(
+  session: Session,
+  file: string,
+  key: VerifierKey,
+  witnesses: readonly VerifierKey[],
+): Promise<number> {
+  const text = (await readInput(session.terminal, file, RECEIPT_BYTES_MAX, 'a receipt has not')).toString();
+  const { receipt, findings } = verifyReceipt(text, { key, witnesses });
+  const verified = findings.length === 0;
+  session.answer({ verified, receipt, findings }, () =>
+    receipt === null ? findingsInWords(session, findings) : receiptInWords(session, receipt),
+  );
+  return verified ? EXIT.ok : EXIT.failed;
+}
+
+async function olderCheckpoints(
+  { terminal }: Session,
+  since: string | undefined,
+  known: string | null,
+): Promise<readonly OlderCheckpoint[]> {
+  const older: OlderCheckpoint[] = [];
+  if (since !== undefined) {
+    older.push({ name: `the checkpoint in \`${since}\``, note: await readInput(terminal, since) });
+  }
+  const note = known === null ? null : readKnownCheckpoint(known);
+  if (note !== null) older.push({ name: 'the checkpoint that was verified here before', note });
+  return older;
+}
+
+async function readVerifierKey({ terminal }: Session, given: string): Promise<VerifierKey> {
+  // A key has plus signs where a path seldom has; a file of that name is meant nevertheless.
+  const inFile = isFile(given) || given === '-' || !given.includes('+');
+  const text = inFile ? (await readInput(terminal, given)).toString().trim() : given;
+  return requireKey(text, 'log', inFile ? `\`${given}\`` : '--key');
+}
+
+function requireKey(text: string, of: 'log' | 'witness', where: string): VerifierKey {
+  try {
+    return parseVerifierKey(text, of);
+  } catch (error) {
+    throw new UsageError(`what ${where} gives ${(error as Error).message}`);
+  }
+}
+
+function sourceOf(session: Session, target: string): LogSource {
+  if (!/^https?:\/\//i.test(target)) {
+    if (isFolder(target)) return folderSource(target);
+    throw new UsageError(`\`${target}\` is no folder, no URL of a server and no file with a receipt`);
+  }
+  const endpoint = requireEndpoint(target.replace(PATH_OF_LOG, ''));
+  const { token } = findConnection(session.terminal, { ...session.options, endpoint });
+  return urlSource({ endpoint, token });
+}
+
+function isReceipt(target: string): boolean {
+  return target === '-' || isFile(target);
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+function logInWords(session: Session, { name }: LogSource, { log, warnings, findings }: LogReport): string {
+  const { terminal } = session;
+  const lines: string[] = [];
+  // Where the reading stopped early, what was counted till then says little.
+  if (log !== null) lines.push(record(findings.length === 0 ? rowsOf(log) : rowsOf(log).slice(0, 2)), '');
+  lines.push(...warnings.map((warning) => `${terminal.styled('yellow', 'warning:')} ${warning}`));
+  if (findings.length > 0) lines.push(findingsInWords(session, findings));
+  else lines.push(`${terminal.styled('green', 'verified:')} every record of ${plain(name)} is what was signed`);
+  return lines.join('\n');
+}
+
+function rowsOf(log: LogSummary): readonly (readonly [string, string | null])[] {
+  const { size, rootHash, records, batches, opened, redacted, checkpoints, since, witnesses } = log;
+  return [
+    ['log', plain(log.origin)],
+    ['newest checkpoint', `size ${number(size)}, root ${rootHash}`],
+    ['records', `${number(records)}, ${number(batches)} of them batches`],
+    ['last record', log.lastTime],
+    ['openings', `${number(opened)} opened, ${number(redacted)} redacted`],
+    ['checkpoints', number(checkpoints)],
+    ['goes on from', since.map((older) => `size ${number(older)}`).join(', ')],
+    ...witnesses.map(({ name, size: at, time }): [string, string] => [
+      'witness',
+      at === null ? `${plain(name)}: none` : `${plain(name)}: size ${number(at)}, at ${time!}`,
+    ]),
+  ];
+}
+
+function findingsInWords({ terminal }: Session, findings: readonly Finding[]): string {
+  return findings
+    .map(({ kind, message, next }) => `${terminal.styled('red', `${kind}:`)} ${plain(message)}\n  ${next}`)
+    .join('\n');
+}
+
+function receiptInWords({ terminal }: Session, receipt: ReceiptSummary): string {
+  const { origin, index, size, record: entry, values, closed, witnesses } = receipt;
+  const rows = record([
+    ['log', plain(origin)],
+    ['record', `${number(index)} of ${number(size)}`],
+    ['time', entry.time],
+    ['operation', plain(entry.operation ?? '')],
+    ['outcome', plain(entry.outcome ?? 'not known yet')],
+    ['key', plain(entry.key ?? '')],
+    ['request', plain(entry.requestId)],
+    ...Object.entries(values).map(([name, value]): [string, string] => [name, plain(value)]),
+    ['not opened', closed.join(', ')],
+    ...witnesses.map(({ name, time }): [string, string] => ['witness', `${plain(name)}, at ${time}`]),
+  ]);
+  return `${rows}\n\n${terminal.styled('green', 'verified:')} the record is in the log`;
+}
+
+function number(value: number): string {
+  return value.toLocaleString('en-US');
+}

@@ -1,0 +1,216 @@
+/** `claviger audit verify` on exports and receipts, without a server. */
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { runCli, type CliRun } from '../support/cli.ts';
+import {
+  cosigned,
+  entriesOf,
+  fixtureFiles,
+  fixtureKey,
+  fixtureReceipt,
+  fixtureRecords,
+  putEntries,
+  writeFiles,
+} from '../support/log-fixture.ts';
+import { removeFolder, testFolder } from '../support/server.ts';
+
+const key = fixtureKey();
+const records = fixtureRecords({ records: 300, redaction: { at: 280, from: 0, to: 100 } });
+
+let folder: string;
+before(() => {
+  folder = testFolder();
+  writeFiles(join(folder, 'then'), fixtureFiles(records.slice(0, 290), key));
+  writeFiles(join(folder, 'now'), fixtureFiles(records, key, [290, 300]));
+  writeFileSync(join(folder, 'log.key'), `${key.vkey}\n`);
+  writeFileSync(join(folder, 'receipt.json'), JSON.stringify(fixtureReceipt(records, key, 150)));
+});
+after(() => removeFolder(folder));
+
+let homes = 0;
+/** A home that has verified nothing yet. */
+function freshHome(): string {
+  const home = join(folder, `home-${homes++}`);
+  mkdirSync(home);
+  return home;
+}
+
+function verify(args: readonly string[], home = freshHome()): Promise<CliRun> {
+  return runCli(['audit', 'verify', ...args], { cwd: folder, env: { HOME: home } });
+}
+
+describe('an export', () => {
+  test('that is whole is verified, with the key in a file or on the command line, and no server', async () => {
+    for (const given of ['log.key', key.vkey]) {
+      const { code, stdout, stderr } = await verify(['now', '--key', given]);
+      assert.equal(code, 0, stderr + stdout);
+      assert.match(stdout, /newest checkpoint {2}size 300, root /);
+      assert.match(stdout, /openings {11}202 opened, 98 redacted/);
+      assert.match(stdout, /verified: every record of now is what was signed\n$/);
+      assert.equal(stderr, '');
+    }
+  });
+
+  test('is told about in JSON where that is asked for', async () => {
+    const { code, stdout } = await verify(['now', '--key', 'log.key', '--json']);
+    const { verified, log, findings, warnings } = JSON.parse(stdout);
+    assert.deepEqual([code, verified, findings, warnings], [0, true, [], []]);
+    assert.deepEqual([log.size, log.records, log.redacted, log.checkpoints], [300, 300, 98, 2]);
+    assert.equal(log.checkpoint, readFileSync(join(folder, 'now', 'checkpoint'), 'utf8'));
+  });
+
+  test('that was changed gives exit code 1, the first finding, and what to do', async () => {
+    const changed = structuredClone(records);
+    changed[120]!.fields['outcome'] = 'INTERNAL';
+    changed[130]!.fields['outcome'] = 'INTERNAL';
+    const files = fixtureFiles(records, key);
+    putEntries(files, entriesOf(changed));
+    writeFiles(join(folder, 'changed'), files);
+    const { code, stdout } = await verify(['changed', '--key', 'log.key']);
+    assert.equal(code, 1);
+    assert.match(stdout, /^record-changed: record 120 is not the one that was signed\n {2}the records were edited/m);
+    assert.doesNotMatch(stdout, /record 130|verified/);
+    const all = await verify(['changed', '--key', 'log.key', '--all', '--json']);
+    assert.equal(all.code, 1);
+    const { verified, findings } = JSON.parse(all.stdout);
+    assert.equal(verified, false);
+    assert.deepEqual(
+      findings.map(({ kind, index }: { kind: string; index: number }) => [kind, index]),
+      [
+        ['record-changed', 120],
+        ['record-changed', 130],
+      ],
+    );
+  });
+
+  test('verified with the key of another log is refused', async () => {
+    const { code, stdout } = await verify(['now', '--key', fixtureKey().vkey]);
+    assert.equal(code, 1);
+    assert.match(stdout, /^other-key: the checkpoint is not signed by the key [0-9a-f]{8}, but by another/m);
+  });
+});
+
+describe('what was verified before', () => {
+  test('is remembered, and an old checkpoint is seen the next time', async () => {
+    const home = freshHome();
+    assert.equal((await verify(['then', '--key', 'log.key'], home)).code, 0);
+    const later = await verify(['now', '--key', 'log.key'], home);
+    assert.equal(later.code, 0, later.stdout);
+    assert.match(later.stdout, /goes on from {7}size 290/);
+    const old = await verify(['then', '--key', 'log.key'], home);
+    assert.equal(old.code, 1);
+    assert.match(old.stdout, /^old-checkpoint: .* the checkpoint that was verified here before has size 300 already/m);
+    assert.equal((await verify(['then', '--key', 'log.key', '--no-remember'], home)).code, 0);
+    assert.equal((await verify(['then', '--key', 'log.key'], home)).code, 1, 'not to remember is not to forget');
+    assert.equal((await verify(['then', '--key', 'log.key', '--forget'], home)).code, 0);
+    assert.equal((await verify(['then', '--key', 'log.key'], home)).code, 0);
+  });
+
+  test('is kept under the state folder, and nothing is kept where nothing was verified or nothing is to be kept', async () => {
+    const kept = (home: string): readonly string[] => readdirSync(home, { recursive: true }).map(String);
+    const [home, none, failed] = [freshHome(), freshHome(), freshHome()];
+    await verify(['now', '--key', 'log.key'], home);
+    assert.ok(kept(home).some((name) => name.startsWith('.local/state/claviger/checkpoints/')));
+    await verify(['now', '--key', 'log.key', '--no-remember'], none);
+    assert.deepEqual(
+      kept(none).filter((name) => name.includes('claviger')),
+      [],
+    );
+    await verify(['now', '--key', fixtureKey().vkey], failed);
+    assert.deepEqual(
+      kept(failed).filter((name) => name.includes('claviger')),
+      [],
+    );
+  });
+
+  test('is given as a file, which --save wrote', async () => {
+    const saved = await verify(['then', '--key', 'log.key', '--save', 'saved.checkpoint']);
+    assert.equal(saved.code, 0);
+    assert.equal(
+      readFileSync(join(folder, 'saved.checkpoint'), 'utf8'),
+      readFileSync(join(folder, 'then', 'checkpoint'), 'utf8'),
+    );
+    assert.equal((await verify(['now', '--key', 'log.key', '--since', 'saved.checkpoint'])).code, 0);
+    const other = structuredClone(records);
+    other[3]!.fields['outcome'] = 'INTERNAL';
+    writeFiles(join(folder, 'rewritten'), fixtureFiles(other, key));
+    const { code, stdout } = await verify(['rewritten', '--key', 'log.key', '--since', 'saved.checkpoint']);
+    assert.equal(code, 1);
+    assert.match(
+      stdout,
+      /^rewritten: the log was rewritten: its first 290 records are not those of the checkpoint in `saved/m,
+    );
+  });
+});
+
+describe('a witness', () => {
+  test('that cosigned is told, with its time; one that did not is a finding', async () => {
+    const witness = fixtureKey('witness.example.com', 4);
+    const files = fixtureFiles(records, key);
+    const note = cosigned(files.get('checkpoint')!.toString(), witness, 1769860800);
+    files.set('checkpoint', Buffer.from(note));
+    writeFiles(join(folder, 'witnessed'), files);
+    const good = await verify(['witnessed', '--key', 'log.key', '--witness', witness.vkey]);
+    assert.equal(good.code, 0, good.stdout);
+    assert.match(good.stdout, /witness {12}witness\.example\.com: size 300, at 2026-01-31T12:00:00\.000Z/);
+    const { code, stdout } = await verify(['now', '--key', 'log.key', '--witness', witness.vkey]);
+    assert.equal(code, 1);
+    assert.match(stdout, /^unwitnessed: the witness `witness\.example\.com` \([0-9a-f]{8}\) cosigned no checkpoint/m);
+  });
+});
+
+describe('a receipt', () => {
+  test('is verified offline, and tells what happened', async () => {
+    const { code, stdout } = await verify(['receipt.json', '--key', 'log.key']);
+    assert.equal(code, 0, stdout);
+    assert.match(stdout, /record {5}150 of 300\n/);
+    assert.match(stdout, /source {5}127\.0\.0\.1\n/);
+    assert.match(stdout, /verified: the record is in the log\n$/);
+  });
+
+  test('that was changed gives exit code 1', async () => {
+    const receipt = fixtureReceipt(records, key, 150);
+    writeFileSync(
+      join(folder, 'forged.json'),
+      JSON.stringify({ ...receipt, entry: receipt.entry.replace('"OK"', '"INTERNAL"') }),
+    );
+    const { code, stdout } = await verify(['forged.json', '--key', 'log.key']);
+    assert.equal(code, 1);
+    assert.match(stdout, /^record-changed: record 150 has another leaf hash/m);
+  });
+});
+
+describe('a command line that cannot be meant', () => {
+  test('gives exit code 2, and says why', async () => {
+    for (const [args, message] of [
+      [['now'], /required option '--key <key>'/],
+      [['nowhere', '--key', 'log.key'], /`nowhere` is no folder, no URL of a server and no file/],
+      [['now', '--key', 'receipt.json'], /what `receipt\.json` gives is not a verifier key/],
+      [
+        ['now', '--key', key.vkey.replace(/\+[0-9a-f]{8}\+/, '+00000000+')],
+        /has the key id [0-9a-f]{8}, but its name and key make/,
+      ],
+      [
+        ['now', '--key', 'log.key', '--witness', key.vkey],
+        /--witness gives is not the Ed25519 verifier key of a witness/,
+      ],
+      [['http://127.0.0.1:1', '--key', 'log.key'], /no token is known for http:\/\/127\.0\.0\.1:1/],
+    ] as const) {
+      const { code, stderr, stdout } = await verify(args);
+      assert.match(stderr, message);
+      assert.deepEqual([code, stdout], [2, '']);
+    }
+  });
+
+  test('a file that is missing gives exit code 1, and a server that is not there 6', async () => {
+    const missing = await verify(['now', '--key', 'no-such-file']);
+    assert.equal(missing.code, 1);
+    assert.match(missing.stderr, /cannot read `no-such-file`: there is no such file/);
+    const env = { HOME: freshHome(), CLAVIGER_TOKEN: 'clv_x' };
+    const gone = await runCli(['audit', 'verify', 'http://127.0.0.1:1', '--key', key.vkey], { cwd: folder, env });
+    assert.equal(gone.code, 6);
+    assert.match(gone.stderr, /cannot reach http:\/\/127\.0\.0\.1:1/);
+  });
+});
