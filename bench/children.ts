@@ -20,6 +20,8 @@ export interface ServerProcess {
   readonly pid: number;
   readonly port: number;
   readonly world: World;
+  /** With the store. */
+  readonly folder: string;
   readonly stop: () => Promise<void>;
 }
 
@@ -38,11 +40,12 @@ export async function startServer(parent: string, options: ServerOptions = {}): 
     execArgv: profileFolder === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`],
   });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  const credentials = (await answerOf(child, 'the server')) as Started;
+  const { folder, ...credentials } = (await answerOf(child, 'the server')) as Started;
   return {
     pid: child.pid!,
     port: Number(new URL(credentials.endpoint).port),
     world: worldOf(credentials),
+    folder,
     stop: async () => {
       if (child.connected) child.send('stop');
       await exited;
@@ -84,6 +87,8 @@ export function startRaws(): Asked<{ readonly name: RawName; readonly durationMs
   const raws = Array.from({ length: CORES }, () => asked<RawOrder, RawResult>('raw.ts'));
   return {
     ask: async (order) => {
+      // Keys are made and code is compiled, so that then all run at the same time.
+      await Promise.all(raws.map((raw) => raw.ask({ ...order, durationMs: 0 })));
       const oneCore = await raws[0]!.ask(order);
       const together = await Promise.all(raws.map((raw) => raw.ask(order)));
       return { oneCore, allCoresPerSecond: together.reduce((sum, { perSecond }) => sum + perSecond, 0) };

@@ -6,7 +6,7 @@
 import type { Bench } from './bench.ts';
 import { CASES, type Prepared } from './cases.ts';
 import { startRaws, type ServerProcess } from './children.ts';
-import { closedOrder, rateOf } from './orders.ts';
+import { closedOrder, rateOf, warmUp } from './orders.ts';
 import { caseResult, type CaseResult, type Round } from './report.ts';
 import { whole } from './table.ts';
 import { newestIndex } from './world.ts';
@@ -23,8 +23,7 @@ export async function runCases(bench: Bench, names: readonly string[]): Promise<
     for (const name of names) {
       const made = await CASES[name]!.prepare(server.world);
       prepared.set(name, made);
-      // Compiled and cached before anything counts.
-      await bench.load({ ...closedOrder(bench, server, made), warmUpMs: 0, durationMs: 2 * bench.warmUpMs });
+      await warmUp(bench, [closedOrder(bench, server, made)]);
     }
     const done = new Map<string, Round[]>(names.map((name) => [name, []]));
     for (let round = 1; round <= bench.rounds; round++) {

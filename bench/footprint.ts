@@ -1,9 +1,11 @@
 /**
- * Memory and descriptors of a process, as Linux counts them. Elsewhere there is nothing to read.
+ * What a server takes: memory and descriptors of its process, as Linux counts them (elsewhere there is nothing to read),
+ * and the size of its store.
  *
  * @module
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 
 export interface Footprint {
   readonly rssMib: number;
@@ -12,6 +14,11 @@ export interface Footprint {
 
 export function footprintOf(pid: number): Footprint {
   return { rssMib: rssMib(pid), descriptors: descriptors(pid) };
+}
+
+/** Of the files in a store's folder, the write-ahead log with them. */
+export function storeBytes(folder: string): number {
+  return readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
 }
 
 function rssMib(pid: number): number {

@@ -8,7 +8,7 @@ import type { Bench } from './bench.ts';
 import { CASES, type Prepared } from './cases.ts';
 import type { ServerProcess } from './children.ts';
 import type { LoadOrder, LoadResult } from './load.ts';
-import { closedOrder, failuresOf } from './orders.ts';
+import { closedOrder, failuresOf, warmUp } from './orders.ts';
 import { median } from './stats.ts';
 
 const GOOD_PER_SECOND = 1000;
@@ -35,8 +35,7 @@ export function goodOrder(bench: Bench, server: ServerProcess, prepared: Prepare
 
 /** Measures an order alone and beside something, as often as the bench has rounds. */
 export async function compare(bench: Bench, order: LoadOrder, prepared: Prepared, beside: Beside): Promise<Comparison> {
-  // Compiled and cached before anything counts.
-  await bench.load({ ...order, warmUpMs: 0, durationMs: 2 * bench.warmUpMs });
+  await warmUp(bench, [order]);
   const alone: LoadResult[] = [];
   const together: LoadResult[] = [];
   for (let round = 1; round <= bench.rounds; round++) {

@@ -16,6 +16,11 @@ export function closedOrder(bench: Bench, server: Pick<ServerProcess, 'pid' | 'p
   return { port, serverPid, connections, pace: { kind: 'closed' }, warmUpMs, durationMs, plan };
 }
 
+/** Runs orders for a moment, side by side: processes are there, code is compiled and keys are cached before anything counts. */
+export async function warmUp(bench: Bench, orders: readonly LoadOrder[]): Promise<void> {
+  await Promise.all(orders.map((order) => bench.load({ ...order, warmUpMs: 0, durationMs: 2 * bench.warmUpMs })));
+}
+
 /** What is wrong with the answers to a plan, in words: a status that is no 200, none at all, or a wrong first one. */
 export async function failuresOf(results: readonly LoadResult[], prepared: Prepared): Promise<readonly string[]> {
   const found: string[] = [];

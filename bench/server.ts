@@ -12,7 +12,10 @@ import { parseConfig } from '../src/server/config.ts';
 import { runDev, type DevCredentials } from '../src/server/run.ts';
 
 /** What it says once it answers. */
-export type Started = DevCredentials;
+export interface Started extends DevCredentials {
+  /** With the store. */
+  readonly folder: string;
+}
 
 const folder = mkdtempSync(join(process.argv[2]!, 'claviger-bench-'));
 const yaml = `listen: { port: 0 }\nstore: { folder: ${JSON.stringify(folder)} }\n`;
@@ -24,7 +27,8 @@ process.once('message', () => server.stop());
 process.once('disconnect', () => server.stop());
 // Ctrl-C reaches the whole group: the parent goes, and this one follows in order.
 process.on('SIGINT', () => undefined);
-process.send!(JSON.parse(readFileSync(server.credentialsFile, 'utf8')) as Started);
+const credentials = JSON.parse(readFileSync(server.credentialsFile, 'utf8')) as DevCredentials;
+process.send!({ ...credentials, folder } satisfies Started);
 process.exitCode = await server.stopped;
 rmSync(folder, { recursive: true, force: true });
 if (process.connected) process.disconnect!();

@@ -9,7 +9,7 @@ import type { Bench, ScenarioResult } from './bench.ts';
 import { CASES, type Prepared } from './cases.ts';
 import type { ServerProcess } from './children.ts';
 import type { LoadResult } from './load.ts';
-import { closedOrder, cpuOf, failuresOf, otherCoresOf, rateOf } from './orders.ts';
+import { closedOrder, cpuOf, failuresOf, otherCoresOf, rateOf, warmUp } from './orders.ts';
 import { jsonPlan } from './requests.ts';
 import { median } from './stats.ts';
 import { startVault, type VaultServer } from './vault-server.ts';
@@ -53,7 +53,7 @@ async function comparePair(
   ] as const;
   const [our, their] = sides;
   for (const { server, prepared } of sides) {
-    await bench.load({ ...closedOrder(bench, server, prepared), warmUpMs: 0, durationMs: 2 * bench.warmUpMs });
+    await warmUp(bench, [closedOrder(bench, server, prepared)]);
   }
   const failures: string[] = [];
   for (let round = 1; round <= bench.rounds; round++) {

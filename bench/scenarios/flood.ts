@@ -13,7 +13,7 @@ import type { Bench, Scenario } from '../bench.ts';
 import type { ServerProcess } from '../children.ts';
 import { compare, goodOrder, prepareGood } from '../good-clients.ts';
 import type { LoadOrder, LoadResult } from '../load.ts';
-import { rateOf, refusedOf } from '../orders.ts';
+import { rateOf, refusedOf, warmUp } from '../orders.ts';
 import { bearer, type PlainRequest } from '../requests.ts';
 import { median } from '../stats.ts';
 import type { World } from '../world.ts';
@@ -34,13 +34,19 @@ export const flood: Scenario = {
     const server = await bench.serve();
     const good = await prepareGood(server);
     const floods: LoadResult[] = [];
+    const cpuUs: number[] = [];
     const counts: (RefusalCount & { readonly tookMs: number })[] = [];
     const order = floodOrder(bench, server);
-    const { figures, failures } = await compare(bench, goodOrder(bench, server, good), good, async (during) => {
+    const goodClients = goodOrder(bench, server, good);
+    await warmUp(bench, [goodClients, order]);
+    await sleep(COUNTED_MS);
+    const { figures, failures } = await compare(bench, goodClients, good, async (during) => {
       const since = new Date().toISOString();
       const begunMs = performance.now();
       const [result, refused] = await Promise.all([during(), bench.load(order)]);
       floods.push(refused);
+      // Of all answers, for the server's threads do not tell them apart.
+      cpuUs.push(refused.serverCpu.main / (result.answers + refused.answers));
       const tookMs = performance.now() - begunMs;
       await sleep(COUNTED_MS);
       counts.push({ ...(await refusalsSince(server.world, since)), tookMs });
@@ -51,6 +57,7 @@ export const flood: Scenario = {
         ...figures,
         refusedPerSecond: median(floods.map(rateOf)),
         refusalP99Ms: median(floods.map(({ latencyMs }) => latencyMs.p99)),
+        mainCpuUs: median(cpuUs),
         uncounted: floods.reduce((sum, { answersInAll }, at) => sum + Math.abs(answersInAll - counts[at]!.refusals), 0),
         recordsPerSecond: median(counts.map(({ records, tookMs }) => (records * 1000) / tookMs)),
       },

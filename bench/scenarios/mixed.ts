@@ -8,7 +8,7 @@ import type { Scenario } from '../bench.ts';
 import { CASES } from '../cases.ts';
 import { compare, prepareGood } from '../good-clients.ts';
 import type { LoadResult } from '../load.ts';
-import { closedOrder, failuresOf, rateOf } from '../orders.ts';
+import { closedOrder, failuresOf, rateOf, warmUp } from '../orders.ts';
 import { median } from '../stats.ts';
 
 const SLOW = ['rsa4096-pss-sign', 'ml-dsa-65-sign'] as const;
@@ -21,11 +21,11 @@ export const mixed: Scenario = {
     const good = await prepareGood(server);
     const slow = await Promise.all(SLOW.map((name) => CASES[name]!.prepare(server.world)));
     const slowResults: LoadResult[][] = [];
-    const { figures, failures } = await compare(bench, closedOrder(bench, server, good), good, async (during) => {
-      const [result, ...others] = await Promise.all([
-        during(),
-        ...slow.map((prepared) => bench.load(closedOrder(bench, server, prepared))),
-      ]);
+    const order = closedOrder(bench, server, good);
+    const slowOrders = slow.map((prepared) => closedOrder(bench, server, prepared));
+    await warmUp(bench, [order, ...slowOrders]);
+    const { figures, failures } = await compare(bench, order, good, async (during) => {
+      const [result, ...others] = await Promise.all([during(), ...slowOrders.map(bench.load)]);
       slowResults.push(others);
       return result;
     });

@@ -10,7 +10,7 @@ import { havePeer } from '../../tools/peers/install.ts';
 import type { Scenario } from '../bench.ts';
 import type { ServerProcess } from '../children.ts';
 import { prepareGood } from '../good-clients.ts';
-import { closedOrder, failuresOf, otherCoresOf, rateOf } from '../orders.ts';
+import { closedOrder, failuresOf, otherCoresOf, rateOf, warmUp } from '../orders.ts';
 import { median, spreadOf } from '../stats.ts';
 
 const COMMIT_MS = 5;
@@ -25,7 +25,7 @@ export const slowDisk: Scenario = {
     const server = await bench.serve(onDisk(library, { folder, syncDelayUs: COMMIT_MS * 1000 }));
     const prepared = await prepareGood(server);
     const order = { ...closedOrder(bench, server, prepared), connections: CONNECTIONS };
-    await bench.load({ ...order, warmUpMs: 0, durationMs: 2 * bench.warmUpMs });
+    await warmUp(bench, [order]);
     const oneAloneMs = await signOnce(server);
     const results = [];
     for (let round = 1; round <= bench.rounds; round++) {

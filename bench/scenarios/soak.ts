@@ -9,8 +9,8 @@
 import { statfsSync } from 'node:fs';
 import type { Scenario } from '../bench.ts';
 import { prepareGood } from '../good-clients.ts';
-import { footprintOf } from '../footprint.ts';
-import { closedOrder, failureCount, failuresOf, otherCoresOf, rateOf } from '../orders.ts';
+import { footprintOf, storeBytes } from '../footprint.ts';
+import { closedOrder, failureCount, failuresOf, otherCoresOf, rateOf, warmUp } from '../orders.ts';
 import { lineThrough, type Point } from '../stats.ts';
 
 const SHARE_OF_LIMIT = 0.6;
@@ -30,7 +30,7 @@ export const soak: Scenario = {
     const server = await bench.serve();
     const prepared = await prepareGood(server);
     const closed = closedOrder(bench, server, prepared);
-    await bench.load({ ...closed, warmUpMs: 0, durationMs: 2 * bench.warmUpMs });
+    await warmUp(bench, [closed]);
     const limit = await bench.load(closed);
     const limitPerSecond = rateOf(limit);
     const perSecond = Math.round(SHARE_OF_LIMIT * limitPerSecond);
@@ -52,6 +52,7 @@ export const soak: Scenario = {
       Math.max(SAMPLE_MS_MIN, bench.soakMs / SAMPLES),
     );
     const order = { ...closed, warmUpMs: 0, durationMs: bench.soakMs, pace: { kind: 'open', perSecond } as const };
+    const bytesBefore = storeBytes(server.folder);
     const result = await bench.load(order).finally(() => clearInterval(sampling));
 
     const settled = samples.filter(
@@ -74,6 +75,7 @@ export const soak: Scenario = {
         mibFirst: memory[0]![1],
         mibLast: memory.at(-1)![1],
         descriptorsGained: settled.at(-1)!.descriptors - settled[0]!.descriptors,
+        bytesPerRecord: (storeBytes(server.folder) - bytesBefore) / result.answersInAll,
         otherCores: otherCoresOf(result),
         failures: failureCount(result),
       },

@@ -5,8 +5,9 @@
  * @module
  */
 import type { Scenario } from '../bench.ts';
+import { storeBytes } from '../footprint.ts';
 import { prepareGood } from '../good-clients.ts';
-import { closedOrder, failureCount, failuresOf, otherCoresOf, rateOf } from '../orders.ts';
+import { closedOrder, failureCount, failuresOf, otherCoresOf, rateOf, warmUp } from '../orders.ts';
 
 const PER_SECOND = 10_000;
 const FULL_MS = 60_000;
@@ -20,9 +21,9 @@ export const steady: Scenario = {
     const server = await bench.serve();
     const prepared = await prepareGood(server);
     const order = closedOrder(bench, server, prepared);
-    // Compiled and cached before anything counts.
-    await bench.load({ ...order, warmUpMs: 0, durationMs: 2 * bench.warmUpMs });
+    await warmUp(bench, [order]);
     const durationMs = bench.windowMs >= FULL_WINDOW_MS ? FULL_MS : 2 * bench.windowMs;
+    const bytesBefore = storeBytes(server.folder);
     const result = await bench.load({ ...order, durationMs, pace: { kind: 'open', perSecond: PER_SECOND } });
     const { mean, p50, p99, p999, max } = result.latencyMs;
     return {
@@ -35,6 +36,7 @@ export const steady: Scenario = {
         p999Ms: p999,
         maxMs: max,
         lateSentP99Ms: result.lateSentP99Ms,
+        bytesPerRecord: (storeBytes(server.folder) - bytesBefore) / result.answersInAll,
         otherCores: otherCoresOf(result),
         failures: failureCount(result),
       },
