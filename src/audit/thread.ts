@@ -42,12 +42,15 @@ const keys = new Map<string, PrivateHandle>();
 let queue: QueuedJob[] = [];
 let lastCommitMs = 0;
 let broken = false;
+/** True once a commit has failed for good: what still comes has been refused on the other side, and none of it is written. */
+let ended = false;
 let checkpointTimer: NodeJS.Timeout | null = null;
 const log = new LogWriter(openStore(), systemRandom);
 
 const { logId, nextIndex, checkpoint } = log.tail;
 port.postMessage({ kind: 'ready', logId, size: nextIndex, checkpoint } satisfies ReadyMessage);
 port.on('message', (message: ToThread) => {
+  if (ended) return;
   if (message === 'close') return close();
   if ('signer' in message) log.signWith(message.signer);
   else enqueue(message);
@@ -147,11 +150,11 @@ function signAll(job: RecordedJob, bytes: Uint8Array): Uint8Array[] {
 function fail(error: unknown): void {
   log.abandon();
   broken = true;
-  const fatal = (error as { errcode?: number }).errcode !== SQLITE_FULL;
+  ended = (error as { errcode?: number }).errcode !== SQLITE_FULL;
   const ids = queue.map(({ job }) => job.id);
   for (const { after } of queue) forgetNow(after);
   queue = [];
-  port.postMessage({ kind: 'failed', ids, reason: (error as Error).message, fatal } satisfies FailedMessage);
+  port.postMessage({ kind: 'failed', ids, reason: (error as Error).message, fatal: ended } satisfies FailedMessage);
 }
 
 /** Recovery is the start path: a new connection, and the tail as the store has it. When what changed stays known. */
