@@ -132,8 +132,8 @@ export interface FollowOptions {
 
 export interface FollowStatus {
   readonly name: string;
-  /** The next index that it wants. */
-  readonly position: number;
+  /** The next index that it wants; null until it has read its cursor. */
+  readonly position: number | null;
   readonly lagRecords: number;
   /** Age of the oldest record that has not been taken; 0 where there is none. */
   readonly lagSeconds: number;
@@ -193,8 +193,8 @@ export class LogFollower {
 
   status(): FollowStatus {
     const { name, source, clock } = this.#options;
-    const position = this.#position ?? 0;
-    const lagRecords = this.#position === null ? 0 : Math.max(0, source.size - position);
+    const position = this.#position;
+    const lagRecords = position === null ? 0 : Math.max(0, source.size - position);
     const sinceMs = lagRecords === 0 ? null : this.#behindSinceMs;
     return {
       name,

@@ -12,6 +12,7 @@ import { lookup as systemLookup } from 'node:dns';
 import { request as requestHttp, type IncomingMessage, type RequestOptions } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
+import type { SecureContextOptions } from 'node:tls';
 import { ClavigerError } from '../errors.ts';
 
 /** A receiver that has not answered within this time is taken as one that is away. */
@@ -38,6 +39,8 @@ export interface PostOptions {
   readonly contentType: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
+  /** PEM texts in place of the system's authorities, and our own certificate. */
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
   /** Ends it early: the server stops. */
   readonly signal?: AbortSignal;
 }
@@ -45,6 +48,8 @@ export interface PostOptions {
 export interface PostAnswer {
   readonly status: number;
   readonly contentType: string;
+  /** The header Retry-After, as it is. */
+  readonly retryAfter: string | null;
   readonly body: Buffer;
 }
 
@@ -79,10 +84,11 @@ export function receiverUrl(text: string, what: string, plain: 'loopback' | 'any
  * @throws Error that says in words why there is no answer: refused, timed out, too long, forbidden
  */
 export async function post(url: URL, body: Uint8Array | string, options: PostOptions): Promise<PostAnswer> {
-  const { contentType, headers = {}, timeoutMs = POST_TIMEOUT_MS, signal } = options;
+  const { contentType, headers = {}, timeoutMs = POST_TIMEOUT_MS, tls = {}, signal } = options;
   const timeout = AbortSignal.timeout(timeoutMs);
   const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-  const request: RequestOptions = {
+  const request: RequestOptions & SecureContextOptions = {
+    ...tls,
     method: 'POST',
     headers: { 'content-type': contentType, 'content-length': bytes.length, 'user-agent': 'claviger', ...headers },
     lookup: allowedLookup,
@@ -99,13 +105,14 @@ export async function post(url: URL, body: Uint8Array | string, options: PostOpt
   }
 }
 
-function exchange(url: URL, request: RequestOptions, body: Uint8Array): Promise<PostAnswer> {
+function exchange(url: URL, request: RequestOptions & SecureContextOptions, body: Uint8Array): Promise<PostAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<PostAnswer>();
   const send = url.protocol === 'https:' ? requestHttps : requestHttp;
   const sent = send(url, request, (answer) => {
     const { statusCode = 0, headers } = answer;
     read(answer).then((read) => {
-      resolve({ status: statusCode, contentType: headers['content-type'] ?? '', body: read });
+      const { 'content-type': contentType = '', 'retry-after': retryAfter = null } = headers;
+      resolve({ status: statusCode, contentType, retryAfter, body: read });
     }, reject);
   });
   sent.on('error', (error: NodeJS.ErrnoException) => {

@@ -86,7 +86,7 @@ export const GOVERN_OPERATIONS = [
 ] as const;
 
 /** What only the service's own jobs do. */
-export const JOB_OPERATIONS = ['DestroyKey', 'ExpireKeyMaterial', 'RotateDueKey'] as const;
+export const JOB_OPERATIONS = ['DestroyKey', 'ExpireKeyMaterial', 'RotateDueKey', 'ConfigureAuditSinks'] as const;
 
 /** Not an operation: the right, which no built-in role gives, to process with a compromised key. */
 export const USE_COMPROMISED = 'UseCompromisedKey';

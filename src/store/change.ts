@@ -33,9 +33,14 @@ export type Change =
   | { readonly put: 'importSlot'; readonly slot: ImportSlot; readonly sealedKey: Uint8Array }
   | { readonly drop: 'importSlot'; readonly keyId: string }
   | { readonly put: 'idempotency'; readonly kept: IdempotentAnswer }
+  /** What the service itself has to remember until its next start. */
+  | { readonly put: 'setting'; readonly name: SettingName; readonly value: string }
   /** Forgets what the commitments of the records `[from, to)` open to. The records themselves stay. */
   | { readonly drop: 'openings'; readonly from: number; readonly to: number }
   | HousekeepingChange;
+
+/** Settings that change; those of the log are written once, at its first start. */
+export type SettingName = 'audit-sinks';
 
 /** What no caller asked for and no decision reads: it commits without a record of its own. */
 export type HousekeepingChange =
@@ -71,6 +76,7 @@ export function entityOf(change: Change): string | null {
       case 'importSlot':
         return entity.key(change.slot.keyId);
       case 'idempotency':
+      case 'setting':
       case 'cursor':
       case 'cosigned':
         return null;

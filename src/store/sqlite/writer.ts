@@ -50,6 +50,8 @@ const SQL = {
   treeHash: 'INSERT INTO tree_hashes (level, idx, hash) VALUES (?, ?, ?)',
   checkpoint: 'INSERT INTO checkpoints (size, note) VALUES (?, ?)',
   cosigned: 'UPDATE checkpoints SET note = ?2 WHERE size = ?1',
+  setting: `INSERT INTO settings (name, value) VALUES (?, ?)
+        ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
   cursor: `INSERT INTO cursors (name, position) VALUES (?, ?)
         ON CONFLICT (name) DO UPDATE SET position = excluded.position`,
 } as const;
@@ -192,6 +194,8 @@ export class SqliteWriter implements StoreWriter {
           this.#run('forgetIdempotency', [createdAt - IDEMPOTENCY_KEPT_MS]);
           return this.#run('idempotency', [scope, requestHash, answer, createdId, createdAt]);
         }
+        case 'setting':
+          return this.#run('setting', [change.name, change.value]);
         case 'cursor':
           return this.#run('cursor', [change.name, change.position]);
         case 'cosigned':
