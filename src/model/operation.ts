@@ -102,6 +102,19 @@ export type OperationName =
   | (typeof GOVERN_OPERATIONS)[number]
   | (typeof JOB_OPERATIONS)[number];
 
+const OPERATION_NAMES: ReadonlySet<string> = new Set<OperationName>([
+  ...USE_OPERATIONS,
+  ...(Object.keys(BATCH_OPERATIONS) as (keyof typeof BATCH_OPERATIONS)[]),
+  ...MANAGE_OPERATIONS,
+  ...READ_OPERATIONS,
+  ...GOVERN_OPERATIONS,
+  ...JOB_OPERATIONS,
+]);
+
+export function isOperationName(name: string): name is OperationName {
+  return OPERATION_NAMES.has(name);
+}
+
 /** The action that policies decide on for an operation: a batch needs the right of what it does many times. */
 export function policyAction(name: OperationName): PolicyAction {
   return name in BATCH_OPERATIONS ? BATCH_OPERATIONS[name as keyof typeof BATCH_OPERATIONS] : (name as PolicyAction);

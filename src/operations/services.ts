@@ -4,6 +4,7 @@
  * @module
  */
 import type { Ledger } from '../audit/ledger.ts';
+import type { SinkHost } from '../audit/sinks/host.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
@@ -25,6 +26,8 @@ export interface Services {
   readonly software: SoftwareProvider;
   readonly limiter: RateLimiter;
   readonly refusals: RefusalThrottle;
+  /** Where the log is sent as well. */
+  readonly sinks: SinkHost;
   readonly observer: Observer;
   readonly clock: Clock;
   readonly random: Random;

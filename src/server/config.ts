@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import type { SinkOptions } from '../audit/sinks/options.ts';
 import { systemRandom } from '../crypto/random.ts';
 import { SecretBytes } from '../crypto/secret-bytes.ts';
 import { ClavigerError } from '../errors.ts';
@@ -17,6 +18,7 @@ import { fileUnseal, PASSPHRASE_BYTES_MIN, passphraseUnseal, type Unseal } from 
 import { LOG_FORMATS, LOG_LEVELS } from './log.ts';
 import { AUDIT_RETENTION_DAYS } from './open-service.ts';
 import { resolveReferences } from './references.ts';
+import { sinkOptions, sinksSchema } from './sink-config.ts';
 
 export const DEFAULT_PORT = 8550;
 export const DEFAULT_ADDRESS = '127.0.0.1';
@@ -114,6 +116,7 @@ export const configSchema = z.strictObject({
         .describe(
           'Days for which principals, addresses and contexts of records are kept at least; older ones can be redacted.',
         ),
+      sinks: sinksSchema,
     })
     .prefault({})
     .describe('The audit log.'),
@@ -168,11 +171,16 @@ export const configSchema = z.strictObject({
     .describe('What is sent to others about the work of the server.'),
 });
 
-export type Config = z.output<typeof configSchema>;
+type Parsed = z.output<typeof configSchema>;
+
+export type Config = Omit<Parsed, 'audit'> & {
+  readonly audit: Omit<Parsed['audit'], 'sinks'> & { readonly sinks: readonly SinkOptions[] };
+};
 
 /** The configuration without a file: what `claviger dev` starts from. */
 export function defaultConfig(): Config {
-  return configSchema.parse({});
+  const { audit, ...rest } = configSchema.parse({});
+  return { ...rest, audit: { ...audit, sinks: [] } };
 }
 
 /**
@@ -230,17 +238,41 @@ export function unsealOf(seal: NonNullable<Config['seal']>): Unseal {
 }
 
 /** @throws INVALID_ARGUMENT for a secret that stands in the configuration as it is */
-function requireReferenced({ seal, telemetry }: Config, referenced: ReadonlySet<string>): void {
-  const secrets = [
-    ...(seal?.kind === 'passphrase' ? ['seal.passphrase'] : []),
-    ...Object.keys(telemetry.traces?.headers ?? {}).map((name) => `telemetry.traces.headers.${name}`),
-  ];
-  const plain = secrets.filter((path) => !referenced.has(path));
+function requireReferenced(config: Parsed, referenced: ReadonlySet<string>): void {
+  const schema = z.toJSONSchema(configSchema, { io: 'input' }) as SchemaNode;
+  const plain = secretPaths(schema, config, '').filter((path) => !referenced.has(path));
   if (plain.length === 0) return;
   const mistakes = plain.map(
     (path) => `  \`${path}\`: a secret is given as \`\${NAME}\` or \`file:PATH\`, never as it is`,
   );
   throw new ClavigerError('INVALID_ARGUMENT', `the configuration has mistakes:\n${mistakes.join('\n')}`);
+}
+
+/** What is read of the schema's JSON form. */
+interface SchemaNode {
+  readonly const?: unknown;
+  readonly secret?: boolean;
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly additionalProperties?: boolean | SchemaNode;
+  readonly items?: SchemaNode;
+  readonly oneOf?: readonly SchemaNode[];
+}
+
+/** Paths of the secrets that a configuration has. */
+function secretPaths(node: SchemaNode, value: unknown, path: string): readonly string[] {
+  if (value === undefined) return [];
+  if (node.secret === true) return [path];
+  if (typeof value !== 'object' || value === null) return [];
+  const parts = Object.entries(value) as [string, unknown][];
+  const form = node.oneOf?.find(({ properties = {} }) =>
+    parts.every(([name, part]) => properties[name]?.const === undefined || properties[name].const === part),
+  );
+  const { properties = {}, additionalProperties, items } = form ?? node;
+  return parts.flatMap(([name, part]) => {
+    const others = typeof additionalProperties === 'object' ? additionalProperties : undefined;
+    const below = Array.isArray(value) ? items : (properties[name] ?? others);
+    return below === undefined ? [] : secretPaths(below, part, path === '' ? name : `${path}.${name}`);
+  });
 }
 
 function requirePassphrase(passphrase: string): void {
@@ -262,25 +294,22 @@ function mistakeOf(issue: z.core.$ZodIssue): string {
 
 /** Names of the fields that the schema has at a path. */
 function fieldsAt(path: readonly PropertyKey[]): readonly string[] {
-  let schema: unknown = z.toJSONSchema(configSchema, { io: 'input' });
+  let forms: readonly SchemaNode[] = [z.toJSONSchema(configSchema, { io: 'input' }) as SchemaNode];
   for (const part of path) {
-    const { properties, items } = schema as { properties?: Record<string, unknown>; items?: unknown };
-    schema = typeof part === 'number' ? items : properties?.[String(part)];
+    forms = forms.flatMap(({ properties, items }) => {
+      const below = typeof part === 'number' ? items : properties?.[String(part)];
+      return below === undefined ? [] : (below.oneOf ?? [below]);
+    });
   }
-  const node = (schema ?? {}) as {
-    properties?: object;
-    oneOf?: { properties?: object }[];
-    anyOf?: { properties?: object }[];
-  };
-  const variants = node.oneOf ?? node.anyOf ?? [node];
-  return [...new Set(variants.flatMap(({ properties }) => Object.keys(properties ?? {})))];
+  return [...new Set(forms.flatMap(({ properties }) => Object.keys(properties ?? {})))];
 }
 
-function withAbsolutePaths(config: Config, folder: string): Config {
+function withAbsolutePaths(config: Parsed, folder: string): Config {
   const absolute = (file: string): string => resolve(folder, file);
   return {
     ...config,
     store: { ...config.store, folder: absolute(config.store.folder) },
+    audit: { ...config.audit, sinks: sinkOptions(config.audit.sinks, folder) },
     ...(config.tls === undefined
       ? {}
       : { tls: { ...config.tls, certificate: absolute(config.tls.certificate), key: absolute(config.tls.key) } }),

@@ -7,10 +7,14 @@ import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Ledger } from '../audit/ledger.ts';
 import { verifierKey, type LogSigner } from '../audit/note.ts';
+import { requireSinks } from '../audit/sinks/open.ts';
+import { SinkHost } from '../audit/sinks/host.ts';
+import type { SinkOptions } from '../audit/sinks/options.ts';
 import { Authenticator } from '../auth/authenticator.ts';
 import { systemRandom } from '../crypto/random.ts';
 import { ClavigerError } from '../errors.ts';
 import { startLifecycle } from '../jobs/lifecycle.ts';
+import { recordSinks } from '../jobs/audit-sinks.ts';
 import { uuidV7 } from '../model/ids.ts';
 import { SYSTEM_TENANT_NAME } from '../model/principal.ts';
 import { aggregateDraft } from '../operations/execute.ts';
@@ -37,6 +41,9 @@ import { VERSION } from './version.ts';
 /** What records commit to is kept as long, where nothing else is configured. */
 export const AUDIT_RETENTION_DAYS = 365;
 
+/** A stop waits no longer for receivers; what they have not taken comes after the next start. */
+const SINKS_STOP_MS = 5000;
+
 export interface ServiceOptions {
   /** Data folder; made with mode 0700 where it does not exist. */
   readonly folder: string;
@@ -49,6 +56,8 @@ export interface ServiceOptions {
   readonly logOrigin?: string | null;
   /** Days for which what records commit to is kept at least; 365 where it is not given. */
   readonly auditRetentionDays?: number;
+  /** Where the log is sent as well; nowhere where it is not given. */
+  readonly sinks?: readonly SinkOptions[];
   /** Folder of the operator's own Cedar policies. */
   readonly policies?: string | null;
   readonly allowConflictingRoles?: boolean;
@@ -99,6 +108,8 @@ async function openLocked(
 ): Promise<OpenedService> {
   const { folder, region, limits = DEFAULT_RATE_LIMITS, onFailure = () => undefined } = options;
   const path = databasePath(folder);
+  const { sinks: wantedSinks = [] } = options;
+  requireSinks(wantedSinks);
   const policy = PolicyEngine.load({ folder: options.policies ?? null });
   using root = await rootKey(options.unseal, path);
   const keyring = new Keyring(root, random, (tenantId) =>
@@ -171,7 +182,8 @@ async function openLocked(
     },
   });
   const metrics = new ServerMetrics({ tenantName: async (id) => (await cache.tenant(id))?.name ?? id });
-  readService(metrics, { cache, ledger, software, databasePath: path });
+  const sinks = new SinkHost({ sinks: wantedSinks, databasePath: path, ledger, log, clock, version: VERSION });
+  readService(metrics, { cache, ledger, software, sinks, databasePath: path });
   const services: Services = {
     cache,
     ledger,
@@ -181,6 +193,7 @@ async function openLocked(
     software,
     limiter: new RateLimiter(limits),
     refusals,
+    sinks,
     observer: new Observer({ metrics, tracer, log, slowRequestMs: options.slowRequestMs ?? SLOW_REQUEST_MS }),
     clock,
     random,
@@ -195,6 +208,8 @@ async function openLocked(
   const close = async (): Promise<void> => {
     await stopJobs();
     refusals.flush();
+    // Last of those that write: what was recorded until now is delivered too, where that goes well.
+    await sinks.stop(SINKS_STOP_MS);
     software.close();
     // The writer's connection is the last: closing it puts what is in the WAL into the database file.
     reader.close();
@@ -203,7 +218,15 @@ async function openLocked(
     await tracer?.close();
     lock.release();
   };
-  const stopJobs = options.jobs === false ? async () => undefined : startLifecycle(services);
+  let stopJobs = async (): Promise<void> => undefined;
+  try {
+    await recordSinks(services, wantedSinks);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  sinks.start();
+  if (options.jobs !== false) stopJobs = startLifecycle(services);
   return { services, lock, close };
 }
 

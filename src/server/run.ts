@@ -99,6 +99,7 @@ async function run(
     singleRefusalsPerSecond: config.audit.refusalsPerSecond,
     logOrigin: config.audit.origin ?? null,
     auditRetentionDays: config.audit.retentionDays,
+    sinks: config.audit.sinks,
     policies: config.policies ?? null,
     allowConflictingRoles: dev,
     log,

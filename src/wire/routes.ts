@@ -546,13 +546,25 @@ export const ROUTES = {
   getHealth: {
     method: 'GET',
     path: '/v1/health',
-    summary: 'State of the log and the providers',
+    summary: 'State of the log, its sinks and the providers',
     tag: 'Service',
     input: nothing,
     answer: z.looseObject({
       status: z.enum(['ok', 'failed']),
       version: z.string(),
       log: z.looseObject({ id: z.string(), healthy: z.boolean() }),
+      sinks: z.array(
+        z.looseObject({
+          name: z.string(),
+          kind: z.string(),
+          position: z.number().nullable(),
+          lagRecords: z.number(),
+          lagSeconds: z.number(),
+          delivered: z.number(),
+          failures: z.number(),
+          lastError: z.string().nullable(),
+        }),
+      ),
       providers: z.array(z.looseObject({ name: z.string(), kind: z.string(), status: z.string() })),
     }),
     status: 200,

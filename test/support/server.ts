@@ -39,6 +39,8 @@ export interface TestAnswer {
 export interface TestServerOptions {
   /** YAML that is added to the configuration. */
   readonly config?: string;
+  /** What references in it stand for. */
+  readonly environment?: Readonly<Record<string, string>>;
   readonly folder?: string;
   readonly log?: Log;
 }
@@ -55,7 +57,10 @@ export function removeFolder(folder: string): void {
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const folder = options.folder ?? testFolder();
   const yaml = `listen: { port: 0 }\nstore: { folder: ${JSON.stringify(folder)} }\n${options.config ?? ''}`;
-  const server = await runDev({ config: parseConfig(yaml, folder, {}), log: options.log ?? silentLog });
+  const server = await runDev({
+    config: parseConfig(yaml, folder, options.environment ?? {}),
+    log: options.log ?? silentLog,
+  });
   const credentials = JSON.parse(readFileSync(server.credentialsFile, 'utf8')) as DevCredentials;
   const { endpoint, token } = credentials;
   const client = new ClavigerClient({ endpoint, token });

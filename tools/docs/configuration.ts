@@ -19,7 +19,9 @@ interface Node {
   readonly minimum?: number;
   readonly maximum?: number;
   readonly minLength?: number;
+  readonly maxLength?: number;
   readonly minItems?: number;
+  readonly maxItems?: number;
   readonly secret?: boolean;
   readonly properties?: Readonly<Record<string, Node>>;
   readonly required?: readonly string[];
@@ -41,7 +43,9 @@ const KEYWORDS: ReadonlySet<string> = new Set<keyof Node>([
   'minimum',
   'maximum',
   'minLength',
+  'maxLength',
   'minItems',
+  'maxItems',
   'secret',
   'properties',
   'required',
@@ -92,7 +96,16 @@ function section(name: string, node: Node): readonly string[] {
   if (node.items !== undefined) {
     return [...told, `A list. ${withoutIt(node)}`, fieldsTable(`${name}[]`, node.items)];
   }
-  return [...told, fieldsTable(name, node)];
+  return [...told, fieldsTable(name, node), ...lists(name, node)];
+}
+
+/** Lists within a part: a table for each form of what is in them. */
+function lists(path: string, node: Node): readonly string[] {
+  return Object.entries(node.properties ?? {}).flatMap(([name, { items }]) => {
+    if (items === undefined || !isForm(items)) return [];
+    const entry = `${path}.${name}[]`;
+    return [`### ${code(entry)}`, ...(items.oneOf ?? [items]).map((form) => fieldsTable(entry, form))];
+  });
 }
 
 function fieldsTable(path: string, node: Node): string {
@@ -116,6 +129,9 @@ function allowed(node: Node): string {
   if (node.const !== undefined) return code(node.const);
   if (node.enum !== undefined) return node.enum.map((value) => code(`"${value}"`)).join(' or ');
   if (node.properties !== undefined) return 'the fields below';
+  if (node.type === 'boolean') return '`true` or `false`';
+  if (node.items !== undefined)
+    return `a list${isForm(node.items) ? ', its entries below' : ` of ${allowed(node.items)}`}`;
   if (typeof node.additionalProperties === 'object')
     return `names of your own, each with ${allowed(node.additionalProperties)}`;
   if (node.type === 'number') return `number from ${grouped(node.minimum)} to ${grouped(node.maximum)}`;
@@ -138,6 +154,10 @@ function withoutIt(node: Node): string {
 
 function hasFields(node: Node): boolean {
   return node.properties !== undefined || node.oneOf !== undefined || node.items !== undefined;
+}
+
+function isForm({ properties, oneOf }: Node): boolean {
+  return properties !== undefined || oneOf !== undefined;
 }
 
 function grouped(value: number | undefined): string {

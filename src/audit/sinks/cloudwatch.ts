@@ -4,7 +4,7 @@
  * @module
  * @see https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
  */
-import type { CloudWatchLogsClient, InputLogEvent } from '@aws-sdk/client-cloudwatch-logs';
+import type * as Sdk from '@aws-sdk/client-cloudwatch-logs';
 import type { Log } from '../../ports/log.ts';
 import type { CloudwatchSinkOptions } from './options.ts';
 import { eventOf, type Sink, type SinkBatch } from './sink.ts';
@@ -17,12 +17,15 @@ const BATCH_EVENTS_MAX = 10_000;
 /** A batch must not span more than 24 hours. */
 const BATCH_SPAN_MS_MAX = 24 * 60 * 60 * 1000;
 
-type Sdk = typeof import('@aws-sdk/client-cloudwatch-logs');
+interface Opened {
+  readonly sdk: typeof Sdk;
+  readonly client: Sdk.CloudWatchLogsClient;
+}
 
 export class CloudwatchSink implements Sink {
   readonly #options: CloudwatchSinkOptions;
   readonly #log: Log;
-  #opened: { readonly sdk: Sdk; readonly client: CloudWatchLogsClient } | null = null;
+  #opened: Opened | null = null;
 
   constructor(options: CloudwatchSinkOptions, log: Log) {
     this.#options = options;
@@ -41,7 +44,7 @@ export class CloudwatchSink implements Sink {
     this.#opened?.client.destroy();
   }
 
-  async #put(logEvents: InputLogEvent[], abortSignal: AbortSignal): Promise<void> {
+  async #put(logEvents: Sdk.InputLogEvent[], abortSignal: AbortSignal): Promise<void> {
     const { name, group, stream, create } = this.#options;
     const { sdk, client } = await this.#open();
     const command = new sdk.PutLogEventsCommand({ logGroupName: group, logStreamName: stream, logEvents });
@@ -72,7 +75,7 @@ export class CloudwatchSink implements Sink {
       .catch(unlessThere);
   }
 
-  async #open(): Promise<{ readonly sdk: Sdk; readonly client: CloudWatchLogsClient }> {
+  async #open(): Promise<Opened> {
     if (this.#opened !== null) return this.#opened;
     const { region, endpoint, accessKeyId, secretAccessKey } = this.#options;
     const sdk = await import('@aws-sdk/client-cloudwatch-logs');
@@ -93,8 +96,8 @@ export class CloudwatchSink implements Sink {
 /** Events in order, cut into what one PutLogEvents takes. */
 export function cloudwatchBatches(
   events: readonly { readonly timestamp: number; readonly message: string }[],
-): InputLogEvent[][] {
-  const batches: InputLogEvent[][] = [];
+): Sdk.InputLogEvent[][] {
+  const batches: Sdk.InputLogEvent[][] = [];
   let bytes = 0;
   let firstMs = 0;
   for (const event of events) {

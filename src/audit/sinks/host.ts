@@ -9,7 +9,6 @@ import { systemClock, type Clock } from '../../ports/clock.ts';
 import type { Log } from '../../ports/log.ts';
 import type { FollowStatus } from '../follow.ts';
 import type { Ledger } from '../ledger.ts';
-import { openSink, requireSinks } from './open.ts';
 import type { SinkKind, SinkOptions } from './options.ts';
 import type { FromSinks, SinksStart, ToSinks } from './protocol.ts';
 
@@ -43,26 +42,19 @@ export class SinkHost {
   #unfollow: () => void = () => undefined;
   #stopping = false;
 
-  private constructor(options: SinkHostOptions) {
+  constructor(options: SinkHostOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
   }
 
-  /**
-   * Starts the sinks. Without any, nothing is started.
-   *
-   * @throws INVALID_ARGUMENT where one could never work
-   */
-  static start(options: SinkHostOptions): SinkHost {
-    const host = new SinkHost(options);
-    requireSinks(options.sinks);
-    for (const sink of options.sinks) openSink(sink, { ...options, clock: systemClock, hostname: '', pid: 0 });
-    if (options.sinks.length === 0) return host;
-    host.#statuses = options.sinks.map(({ name }) => unknownStatus(name));
-    host.#statusAtMs = host.#clock.now();
-    host.#startThread();
-    host.#unfollow = options.ledger.follow(() => host.#planTell());
-    return host;
+  /** Starts the sinks. Without any, nothing is started. */
+  start(): void {
+    const { sinks, ledger } = this.#options;
+    if (sinks.length === 0) return;
+    this.#statuses = sinks.map(({ name }) => unknownStatus(name));
+    this.#statusAtMs = this.#clock.now();
+    this.#startThread();
+    this.#unfollow = ledger.follow(() => this.#planTell());
   }
 
   /** How each sink is, by what its thread said last, half a second ago at most. */

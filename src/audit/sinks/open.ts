@@ -4,8 +4,8 @@
  * @module
  */
 import { ClavigerError } from '../../errors.ts';
-import type { Clock } from '../../ports/clock.ts';
-import type { Log } from '../../ports/log.ts';
+import { systemClock, type Clock } from '../../ports/clock.ts';
+import { silentLog, type Log } from '../../ports/log.ts';
 import { CLOUDWATCH_PACKAGE, CloudwatchSink } from './cloudwatch.ts';
 import { FileSink } from './file.ts';
 import type { SinkFilter, SinkKind, SinkOptions } from './options.ts';
@@ -32,6 +32,9 @@ const SINKS: { readonly [Kind in SinkKind]: (options: never, world: SinkWorld) =
   cloudwatch: (options: SinkOptions & { kind: 'cloudwatch' }, { log }) => new CloudwatchSink(options, log),
 };
 
+/** For a sink that is only made to see whether it can be. */
+const NOWHERE: SinkWorld = { clock: systemClock, log: silentLog, hostname: '', pid: 0, version: '' };
+
 /** @throws INVALID_ARGUMENT where the options make no sense; nothing is reached yet */
 export function openSink(options: SinkOptions, world: SinkWorld): Sink {
   return SINKS[options.kind](options as never, world);
@@ -40,14 +43,16 @@ export function openSink(options: SinkOptions, world: SinkWorld): Sink {
 /**
  * Refuses sinks that could never work, before anything starts.
  *
- * @throws INVALID_ARGUMENT for a name that stands twice, or a package that is not installed
+ * @throws INVALID_ARGUMENT for a name that stands twice, an address or secret that is none, a package that is missing
  */
 export function requireSinks(sinks: readonly SinkOptions[]): void {
   const names = new Set<string>();
-  for (const { name, kind } of sinks) {
+  for (const options of sinks) {
+    const { name, kind } = options;
     if (names.has(name)) throw new ClavigerError('INVALID_ARGUMENT', `two sinks have the name \`${name}\``);
     names.add(name);
     if (kind === 'cloudwatch') requirePackage(CLOUDWATCH_PACKAGE, name);
+    openSink(options, NOWHERE);
   }
 }
 

@@ -133,7 +133,7 @@ function nanoseconds(ms: number): string {
 function rejectedOf(body: Buffer): { readonly rejected: number; readonly message: string } {
   try {
     const answer = JSON.parse(body.toString()) as {
-      partialSuccess?: { rejectedLogRecords?: string | number; errorMessage?: string };
+      partialSuccess?: { rejectedLogRecords?: unknown; errorMessage?: unknown };
     } | null;
     const { rejectedLogRecords = 0, errorMessage = '' } = answer?.partialSuccess ?? {};
     return { rejected: Number(rejectedLogRecords), message: String(errorMessage).slice(0, 500) };

@@ -87,6 +87,26 @@ export const METRICS = {
     labels: [],
     help: '1 while records can be written; 0 when nothing is answered any more',
   },
+  claviger_audit_sink_lag_records: {
+    type: 'gauge',
+    labels: ['sink'],
+    help: 'Records of the log that a sink has not delivered yet',
+  },
+  claviger_audit_sink_lag_seconds: {
+    type: 'gauge',
+    labels: ['sink'],
+    help: 'Age of the oldest record that a sink has not delivered; 0 where there is none',
+  },
+  claviger_audit_sink_failures: {
+    type: 'gauge',
+    labels: ['sink'],
+    help: 'Attempts of a sink that failed since the last that did not',
+  },
+  claviger_audit_sink_delivered_total: {
+    type: 'counter',
+    labels: ['sink'],
+    help: 'Records that a sink has delivered since the start',
+  },
   claviger_thread_active_seconds_total: {
     type: 'counter',
     labels: ['thread'],

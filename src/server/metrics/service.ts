@@ -6,6 +6,7 @@
 import { stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Ledger } from '../../audit/ledger.ts';
+import type { SinkHost } from '../../audit/sinks/host.ts';
 import { slowTurns } from '../../crypto/slow.ts';
 import type { Metrics } from '../../ports/metrics.ts';
 import type { SoftwareProvider } from '../../providers/software/index.ts';
@@ -17,17 +18,28 @@ export interface Parts {
   readonly cache: StoreCache;
   readonly ledger: Ledger;
   readonly software: SoftwareProvider;
+  readonly sinks: SinkHost;
   readonly databasePath: string;
 }
 
 /** Has the values of a service read at each scrape. */
-export function readService(metrics: Metrics, { cache, ledger, software, databasePath }: Parts): void {
+export function readService(metrics: Metrics, { cache, ledger, software, sinks, databasePath }: Parts): void {
   metrics.read('claviger_build_info', () => [[VERSION, 1]]);
   metrics.read('claviger_audit_records_total', () => ledger.size);
   metrics.read('claviger_audit_checkpoint_records', () => ledger.checkpoint?.size ?? null);
   metrics.read('claviger_audit_checkpoint_lag_seconds', checkpointLag(ledger));
   metrics.read('claviger_audit_waiting_jobs', () => ledger.waiting);
   metrics.read('claviger_audit_available', () => (ledger.healthy ? 1 : 0));
+  metrics.read('claviger_audit_sink_lag_records', () =>
+    sinks.status().map(({ name, lagRecords }) => [name, lagRecords]),
+  );
+  metrics.read('claviger_audit_sink_lag_seconds', () =>
+    sinks.status().map(({ name, lagSeconds }) => [name, lagSeconds]),
+  );
+  metrics.read('claviger_audit_sink_failures', () => sinks.status().map(({ name, failures }) => [name, failures]));
+  metrics.read('claviger_audit_sink_delivered_total', () =>
+    sinks.status().map(({ name, delivered }) => [name, delivered]),
+  );
   metrics.read('claviger_thread_active_seconds_total', () => [
     ['loop', performance.eventLoopUtilization().active / 1000],
     ['writer', ledger.threadTimes.activeMs / 1000],

@@ -99,6 +99,7 @@ const EXPECTED: Readonly<Record<PolicyAction, Row>> = {
   GetHealth:                 row('tenant', 'govern', '',       '',     'audit', ''),
   GetMetrics:                row('tenant', 'govern', '',       '',     'audit', ''),
 
+  ConfigureAuditSinks:       row('tenant', '',       '',       '',     '',      ''),
   DestroyKey:                row('key',    '',       '',       '',     '',      ''),
   ExpireKeyMaterial:         row('key',    '',       '',       '',     '',      ''),
   RotateDueKey:              row('key',    '',       '',       '',     '',      ''),

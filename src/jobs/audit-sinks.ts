@@ -1,0 +1,26 @@
+/**
+ * At each start: where the log is sent elsewhere than at the last one, that stands in the log.
+ *
+ * @module
+ */
+import type { SinkOptions } from '../audit/sinks/options.ts';
+import { SYSTEM_TENANT_NAME, type Principal } from '../model/principal.ts';
+import { configureAuditSinks, sinksDiffer } from '../operations/configure-audit-sinks.ts';
+import { execute } from '../operations/execute.ts';
+import type { Services } from '../operations/services.ts';
+import { jobCall } from './lifecycle.ts';
+
+const JOB: Principal = {
+  id: 'job/audit-sinks',
+  name: 'audit sinks',
+  tenantId: SYSTEM_TENANT_NAME,
+  roles: [],
+  systemScope: true,
+  via: 'job',
+};
+
+/** @throws RefusedError or AUDIT_UNAVAILABLE where the record could not be written: then nothing is to start */
+export async function recordSinks(services: Services, sinks: readonly SinkOptions[]): Promise<void> {
+  if (!sinksDiffer(await services.cache.store.setting('audit-sinks'), sinks)) return;
+  await execute(services, configureAuditSinks, jobCall(services, JOB), { sinks });
+}

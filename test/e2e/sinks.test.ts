@@ -1,0 +1,287 @@
+/** Sinks of a running server: every record arrives, whatever happens to server and receivers, and nobody waits for them. */
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { ClavigerClient } from '../../src/client/index.ts';
+import type { SinkStatus } from '../../src/audit/sinks/host.ts';
+import { parseConfig } from '../../src/server/config.ts';
+import { startChildServer } from '../support/child-server.ts';
+import { freePort, startReceiver, type Receiver } from '../support/receiver.ts';
+import {
+  removeFolder,
+  startTestServer,
+  testFolder,
+  type TestServer,
+  type TestServerOptions,
+} from '../support/server.ts';
+import { checkLog, readLog } from '../support/stored-log.ts';
+import { until } from '../support/until.ts';
+
+const SECRET = 'a secret of more than 24 bytes';
+
+const fileSink = (path: string, more = ''): string => `{ name: archive, kind: file, path: ${path}${more} }`;
+const hookSink = (url: string, more = ''): string =>
+  `{ name: hook, kind: webhook, url: "${url}", secret: "\${HOOK_SECRET}"${more} }`;
+const audit = (...sinks: readonly string[]): string => `audit: { sinks: [${sinks.join(', ')}] }`;
+
+function start(folder: string, sinks: readonly string[], more: TestServerOptions = {}): Promise<TestServer> {
+  return startTestServer({ folder, config: audit(...sinks), environment: { HOOK_SECRET: SECRET }, ...more });
+}
+
+/** Indexes of the records in a file of JSON lines. */
+function indexesIn(path: string): number[] {
+  const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  return text
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => (JSON.parse(line) as { index: number }).index);
+}
+
+const receivedBy = ({ received }: Receiver): any[] =>
+  received.flatMap(({ body }) => JSON.parse(body.toString()) as unknown[]);
+
+async function sinkOf(server: TestServer, name: string): Promise<SinkStatus> {
+  const { sinks } = await server.client.getHealth();
+  return sinks.find((sink) => sink.name === name)!;
+}
+
+/** Fails where an index below the log's size is missing. */
+function requireAll(indexes: readonly number[], folder: string): void {
+  const seen = new Set(indexes);
+  const missing = readLog(folder).filter(({ index }) => !seen.has(index));
+  assert.deepEqual(missing, []);
+}
+
+describe('a sink', () => {
+  test('is given what the list shows, from the first record on', async () => {
+    const folder = testFolder();
+    const path = join(folder, 'audit.jsonl');
+    const server = await start(folder, [fileSink(path)]);
+    await server.client.createKey({ spec: 'AES-256-GCM', alias: 'orders' });
+    await assert.rejects(server.client.describeKey({ key: 'alias:nothing' }));
+    const { records } = await server.client.listAuditRecords({ limit: 100 });
+    await until('all records are in the file', () => indexesIn(path).length >= records.length);
+    const lines = readFileSync(path, 'utf8')
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line));
+    const { log } = await server.client.getHealth();
+    for (const record of records) {
+      assert.deepEqual(lines[record.index], { logId: log.id, ...record });
+    }
+    assert.equal(lines[0].index, 0);
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    await server.stop();
+    requireAll(indexesIn(path), folder);
+    removeFolder(folder);
+  });
+
+  test('is given only what its filter lets through', async () => {
+    const folder = testFolder();
+    const path = join(folder, 'audit.jsonl');
+    const server = await start(folder, [
+      fileSink(path, ', filter: { outcomes: [KEY_NOT_FOUND], operations: [DescribeKey] }'),
+    ]);
+    await server.client.createKey({ spec: 'AES-256-GCM' });
+    await assert.rejects(server.client.describeKey({ key: 'alias:nothing' }));
+    await assert.rejects(server.client.encrypt({ key: 'alias:nothing', plaintext: Buffer.from('x') }));
+    await server.stop();
+    const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1);
+    assert.deepEqual(
+      lines.map((line) => {
+        const { operation, outcome } = JSON.parse(line);
+        return [operation, outcome];
+      }),
+      [['DescribeKey', 'KEY_NOT_FOUND']],
+    );
+    removeFolder(folder);
+  });
+
+  test('which is down at the start gets everything once it is there, and its lag is seen meanwhile', async () => {
+    const folder = testFolder();
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}/hook`;
+    const server = await start(folder, [hookSink(url)]);
+    await server.client.createKey({ spec: 'AES-256-GCM' });
+    await until('the failure is seen', async () => (await sinkOf(server, 'hook')).failures > 0);
+    const behind = await sinkOf(server, 'hook');
+    assert.match(behind.lastError!, /ECONNREFUSED/);
+    assert.ok(behind.lagRecords > 0 && behind.lagSeconds > 0);
+    assert.equal(behind.delivered, 0);
+    const { body: metrics } = await server.fetch('GET', '/metrics');
+    assert.match(metrics, /^claviger_audit_sink_lag_records\{sink="hook"\} [1-9]/m);
+    assert.match(metrics, /^claviger_audit_sink_lag_seconds\{sink="hook"\} [0-9.]+/m);
+
+    const receiver = await startReceiver({ port });
+    await until('it has caught up', async () => {
+      const { lagRecords, lastError } = await sinkOf(server, 'hook');
+      // The look itself is a record, and may be on its way.
+      return lagRecords <= 1 && lastError === null;
+    });
+    await server.stop();
+    requireAll(
+      receivedBy(receiver).map(({ index }) => index as number),
+      folder,
+    );
+    await receiver.stop();
+    removeFolder(folder);
+  });
+
+  test('goes on after a restart where it was, and what it does not take holds up neither answers nor the stop', async () => {
+    const folder = testFolder();
+    const receiver = await startReceiver();
+    receiver.answer = () => null;
+    const first = await start(folder, [hookSink(receiver.url), fileSink(join(folder, 'audit.jsonl'))]);
+    const { id } = await first.client.createKey({ spec: 'AES-256-GCM' });
+    await until('it hangs', () => receiver.received.length > 0);
+    const beganMs = performance.now();
+    for (let n = 0; n < 100; n++) await first.client.encrypt({ key: id, plaintext: Buffer.from('x') });
+    assert.ok(performance.now() - beganMs < 5000, 'answers do not wait');
+    const stopMs = performance.now();
+    await first.stop();
+    assert.ok(performance.now() - stopMs < 8000, 'the stop is bounded');
+    const delivered = indexesIn(join(folder, 'audit.jsonl'));
+    requireAll(delivered, folder);
+    assert.equal(new Set(delivered).size, delivered.length, 'the other sink had everything, once');
+
+    receiver.received.length = 0;
+    receiver.answer = () => ({ status: 200 });
+    const second = await start(folder, [hookSink(receiver.url), fileSink(join(folder, 'audit.jsonl'))]);
+    await second.stop();
+    requireAll(
+      receivedBy(receiver).map(({ index }) => index as number),
+      folder,
+    );
+    receiver.received.length = 0;
+    const third = await start(folder, [hookSink(receiver.url), fileSink(join(folder, 'audit.jsonl'))]);
+    await third.client.getHealth();
+    await third.stop();
+    const again = receivedBy(receiver).map(({ index }) => index as number);
+    assert.ok(Math.min(...again) > delivered.at(-1)!, 'what was delivered does not come again after a stop');
+    await receiver.stop();
+    removeFolder(folder);
+  });
+
+  test('misses nothing though the server is killed again and again', async () => {
+    const folder = testFolder();
+    const path = join(folder, 'audit.jsonl');
+    for (let round = 0; round < 3; round++) {
+      const server = await startChildServer(folder, { config: audit(fileSink(path)) });
+      const client = new ClavigerClient({ endpoint: server.endpoint, token: server.token });
+      const { id } = await client.createKey({ spec: 'AES-256-GCM' });
+      const untilMs = performance.now() + 400 + 300 * round;
+      const asking = Array.from({ length: 16 }, async () => {
+        while (performance.now() < untilMs) await client.encrypt({ key: id, plaintext: Buffer.from('x') });
+      });
+      await Promise.all(asking);
+      await server.kill();
+    }
+    const last = await startChildServer(folder, { config: audit(fileSink(path)) });
+    assert.equal(await last.terminate(), 0);
+    assert.ok(checkLog(folder) > 500);
+    const delivered = indexesIn(path);
+    requireAll(delivered, folder);
+    removeFolder(folder);
+  });
+});
+
+describe('the set of sinks', () => {
+  test('is in the log whenever it has changed since the last start, and only then', async () => {
+    const folder = testFolder();
+    const path = join(folder, 'audit.jsonl');
+    const hook = hookSink('http://127.0.0.1:9/hook');
+    const other = hookSink('http://127.0.0.1:10/hook');
+    for (const sinks of [[fileSink(path)], [fileSink(path)], [fileSink(path), hook], [fileSink(path), other], [], []]) {
+      await (await start(folder, sinks)).stop();
+    }
+    const changes = readLog(folder).filter(({ record }) => record['operation'] === 'ConfigureAuditSinks');
+    assert.deepEqual(
+      changes.map(({ record, values }) => [values['principal'], record['outcome'], values['resource']]),
+      ['added archive', 'added hook', 'changed hook', 'removed archive, hook'].map((what) => [
+        'job/audit-sinks',
+        'OK',
+        what,
+      ]),
+    );
+    const file = readFileSync(join(folder, 'claviger.db'));
+    assert.equal(file.includes(SECRET), false, 'no secret of a sink is in the store');
+    removeFolder(folder);
+  });
+
+  test('that a new secret changes is the same set', async () => {
+    const folder = testFolder();
+    const hook = hookSink('http://127.0.0.1:9/hook');
+    await (await start(folder, [hook])).stop();
+    await (await start(folder, [hook], { environment: { HOOK_SECRET: `another ${SECRET}` } })).stop();
+    const changes = readLog(folder).filter(({ record }) => record['operation'] === 'ConfigureAuditSinks');
+    assert.equal(changes.length, 1);
+    removeFolder(folder);
+  });
+});
+
+describe('a configuration of sinks is refused', () => {
+  const refusal = (yaml: string): string => {
+    try {
+      parseConfig(yaml, '/etc/claviger', { HOOK_SECRET: SECRET, SHORT: 'short' });
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return 'accepted';
+  };
+
+  test('with a secret that stands in it as it is', () => {
+    assert.match(
+      refusal(audit(`{ name: hook, kind: webhook, url: "https://x.example", secret: "${SECRET}" }`)),
+      /`audit\.sinks\.0\.secret`: a secret is given as/,
+    );
+    assert.match(
+      refusal(
+        audit('{ name: o, kind: otlp, url: "https://x.example/v1/logs", headers: { authorization: "Bearer x" } }'),
+      ),
+      /`audit\.sinks\.0\.headers\.authorization`: a secret is given as/,
+    );
+  });
+
+  test('with an address where secrets must not go', () => {
+    for (const [url, why] of [
+      ['http://siem.example.com/hook', /`audit\.sinks\.0\.url`: must begin with https:/],
+      ['https://169.254.169.254/latest', /`audit\.sinks\.0\.url`: 169\.254\.169\.254 is no address of a receiver/],
+      ['ftp://x.example', /`audit\.sinks\.0\.url`: must be an address/],
+    ] as const) {
+      assert.match(refusal(audit(hookSink(url))), why);
+    }
+    assert.equal(refusal(audit(hookSink('http://siem.example.com/hook', ', allowHttp: true'))), 'accepted');
+  });
+
+  test('with a short secret, two sinks of one name, half a pair, or a name that is none', () => {
+    assert.match(
+      refusal(audit('{ name: hook, kind: webhook, url: "https://x.example", secret: "${SHORT}" }')),
+      /`audit\.sinks\.0\.secret`: has 24 to 64 bytes/,
+    );
+    assert.match(refusal(audit(fileSink('a'), fileSink('b'))), /`audit\.sinks`: must have a name each of its own/);
+    assert.match(
+      refusal(audit('{ name: s, kind: syslog, host: x, tls: { certificate: a.pem } }')),
+      /`audit\.sinks\.0\.tls`: must have both/,
+    );
+    assert.match(refusal(audit(fileSink('a', ', filter: { outcomes: [FINE] }'))), /must be `OK` or an error code/);
+    assert.match(
+      refusal(audit(fileSink('a', ', filter: { operations: [Encrpyt] }'))),
+      /must be the name of an operation/,
+    );
+    assert.match(refusal(audit(fileSink('a', ', size: 3'))), /there is no `size`; there are .*rotateBytes/);
+    assert.match(refusal(audit('{ name: k, kind: kafka }')), /`audit\.sinks\.0\.kind`/);
+  });
+
+  test('and paths are relative to its file', () => {
+    const { audit: parsed } = parseConfig(
+      audit(fileSink('audit.jsonl'), '{ name: s, kind: syslog, host: x, tls: { ca: ca.pem } }'),
+      '/etc/claviger',
+      {},
+    );
+    assert.deepEqual(
+      parsed.sinks.map((sink) => (sink.kind === 'file' ? sink.path : sink.kind === 'syslog' ? sink.tls?.ca : null)),
+      ['/etc/claviger/audit.jsonl', '/etc/claviger/ca.pem'],
+    );
+  });
+});
