@@ -16,6 +16,16 @@ export function footprintOf(pid: number): Footprint {
   return { rssMib: rssMib(pid), descriptors: descriptors(pid) };
 }
 
+/** Descriptors that a process started by this one may have; infinite where nothing says so. */
+export function descriptorsMax(): number {
+  try {
+    const limit = /^Max open files\s+\d+\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'));
+    return Number(limit?.[1] ?? Infinity);
+  } catch {
+    return Infinity;
+  }
+}
+
 /** Of the files in a store's folder, the write-ahead log with them. */
 export function storeBytes(folder: string): number {
   return readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);

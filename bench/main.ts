@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { VERSION } from '../src/server/version.ts';
-import type { Bench } from './bench.ts';
+import type { Bench, ScenarioResult } from './bench.ts';
 import { CASES } from './cases.ts';
 import { startLoads, startServer, type ServerProcess } from './children.ts';
 import { runCases } from './closed-loop.ts';
@@ -46,7 +46,7 @@ ${Object.entries(SCENARIOS)
   --minutes N         length of the soak (60)
   --name NAME         of the result: bench/results/<date>-NAME.json and .md (full, quick, or what was named)
   --folder DIRECTORY  where the server's store is made: a disk, not memory (the system's temporary folder)
-  --profile           also profile the threads of the cases' server, which slows them, and say where the time goes
+  --profile           also profile the threads of the servers, which slows them, and say where the time goes
   --dry               write no result and no figure
   --draw FILE         only draw the figures again of a result's .json, into docs/images
 
@@ -95,6 +95,9 @@ const connections = positive('connections', values.connections);
 const windowMs = positive('seconds', values.seconds ?? (values.quick ? '0.3' : '5')) * 1000;
 const warmUpMs = Math.min(1000, windowMs / 4);
 const soakMs = positive('minutes', values.minutes) * 60_000;
+
+// In order: what hangs on this process is stopped at its exit.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 
 const at = new Date().toISOString();
 const machine = machineOf(values.folder);
@@ -153,11 +156,11 @@ async function withServers<T>(profileFolder: string | null, action: (bench: Benc
 async function reportOf(
   name: string,
   title: string,
-  action: (bench: Bench) => Promise<Omit<ScenarioReport, 'name' | 'title'>>,
+  action: (bench: Bench) => Promise<ScenarioResult & { readonly title?: string }>,
 ): Promise<ScenarioReport> {
   say(`${title} …`);
   try {
-    return { name, title, ...(await withServers(null, action)) };
+    return { name, title, ...(await withServers(profiles, action)) };
   } catch (error) {
     return { name, title, figures: {}, failures: [`it did not run: ${(error as Error).message}`] };
   }

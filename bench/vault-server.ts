@@ -46,11 +46,18 @@ export async function startVault(vault: VaultPaths, parent: string): Promise<Vau
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  // It has no channel to us whose end would tell it that we are gone.
+  const abandon = (): void => {
+    child.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.once('exit', abandon);
   const stop = async (): Promise<void> => {
     child.kill('SIGTERM');
     const giveUp = setTimeout(() => child.kill('SIGKILL'), STOP_MS_MAX);
     await exited;
     clearTimeout(giveUp);
+    process.off('exit', abandon);
     rmSync(folder, { recursive: true, force: true });
   };
   try {

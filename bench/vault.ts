@@ -21,8 +21,8 @@ const PAIRS = [
 ] as const;
 
 export const vaultComparison = {
-  title: 'beside Vault Transit with a file store and its file audit device',
-  run: async (bench: Bench): Promise<ScenarioResult & { readonly version: string }> => {
+  title: 'beside Vault Transit',
+  run: async (bench: Bench): Promise<ScenarioResult & { readonly title: string }> => {
     const paths = await havePeer('vault', bench.say);
     const ours = await bench.serve();
     const theirs = await startVault(paths, bench.folder);
@@ -34,7 +34,7 @@ export const vaultComparison = {
         Object.assign(figures, result.figures);
         failures.push(...result.failures);
       }
-      return { version: paths.version, figures, failures };
+      return { title: `beside Transit of Vault ${paths.version} with its file audit device`, figures, failures };
     } finally {
       await theirs.stop();
     }

@@ -7,10 +7,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Scenario } from '../bench.ts';
 import { startCrowd } from '../children.ts';
-import { footprintOf } from '../footprint.ts';
+import { descriptorsMax, footprintOf } from '../footprint.ts';
 import { compare, goodOrder, prepareGood } from '../good-clients.ts';
 
 const IDLE = 10_000;
+/** The server has one for each, and some for the good clients and its own files. */
+const DESCRIPTORS = IDLE + 250;
 /** Until the server has put away what it needed to take them. */
 const SETTLE_MS = 2000;
 
@@ -18,6 +20,8 @@ export const idleConnections: Scenario = {
   title: 'good clients beside 10,000 idle connections',
   takes: '60 s',
   run: async (bench) => {
+    if (descriptorsMax() < DESCRIPTORS)
+      throw new Error(`it needs \`ulimit -n\` ${DESCRIPTORS}, not ${descriptorsMax()}`);
     const server = await bench.serve();
     const good = await prepareGood(server);
     if (good.plan.kind !== 'http') throw new Error('the good clients send what they made before');

@@ -15,7 +15,7 @@ const FULL_MS = 60_000;
 const FULL_WINDOW_MS = 5000;
 
 export const steady: Scenario = {
-  title: 'P-256 sign at 10,000/s for 60 s, open loop',
+  title: 'P-256 sign at 10,000/s, open loop',
   takes: '65 s',
   run: async (bench) => {
     const server = await bench.serve();
