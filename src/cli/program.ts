@@ -30,12 +30,13 @@ import { serveCommand } from './commands/serve.ts';
 import { signCommand } from './commands/sign.ts';
 import { tenantCommand } from './commands/tenant.ts';
 import { tokenCommand } from './commands/token.ts';
+import { topCommand } from './commands/top.ts';
 import { verifyCommand } from './commands/verify.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Every command, under headings as help shows them. */
 const GROUPS: readonly (readonly [heading: string, commands: readonly (() => CliCommand)[]])[] = [
-  ['Server:', [devCommand, serveCommand, configCommand, doctorCommand]],
+  ['Server:', [devCommand, serveCommand, configCommand, doctorCommand, topCommand]],
   ['Keys:', [keysCommand, aliasCommand]],
   [
     'Cryptography:',

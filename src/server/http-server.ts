@@ -5,7 +5,6 @@
  */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync, watchFile, unwatchFile } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { createSecureContext, type Server as TlsServer } from 'node:tls';
 import { promisify } from 'node:util';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -50,9 +49,10 @@ export interface HttpServer {
 }
 
 export async function startHttp(services: Services, { address, port, tls }: ListenOptions): Promise<HttpServer> {
-  const app = buildApp(services, tls);
-  readHttp(services, app, tls);
-  const stopWatching = tls === null ? () => undefined : watchCertificate(services, app, tls);
+  const inUse: InUse | null = tls === null ? null : { from: tls, read: readCertificate(tls) };
+  const app = buildApp(services, inUse);
+  readHttp(services, app, inUse);
+  const stopWatching = inUse === null ? () => undefined : watchCertificate(services, app, inUse);
   try {
     await app.listen({ host: address, port });
   } catch (cause) {
@@ -78,7 +78,7 @@ export async function startHttp(services: Services, { address, port, tls }: List
   };
 }
 
-function buildApp(services: Services, tls: TlsFiles | null): FastifyInstance {
+function buildApp(services: Services, inUse: InUse | null): FastifyInstance {
   const common = {
     bodyLimit: BODY_BYTES_MAX,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -93,11 +93,11 @@ function buildApp(services: Services, tls: TlsFiles | null): FastifyInstance {
       void refuseUnread(services, error, request, reply),
   };
   const app =
-    tls === null
+    inUse === null
       ? Fastify({ ...common, http: { maxHeaderSize: HEADER_BYTES_MAX } })
       : (Fastify({
           ...common,
-          https: { ...readCertificate(tls), minVersion: tls.minVersion, maxHeaderSize: HEADER_BYTES_MAX },
+          https: { ...inUse.read, minVersion: inUse.from.minVersion, maxHeaderSize: HEADER_BYTES_MAX },
         }) as unknown as FastifyInstance);
 
   // Every body is taken as bytes: signatures cover bytes, and what is not JSON is refused with a record.
@@ -135,13 +135,13 @@ function buildApp(services: Services, tls: TlsFiles | null): FastifyInstance {
 }
 
 /** Has the server's own values read at each scrape. */
-function readHttp({ observer: { metrics } }: Services, app: FastifyInstance, tls: TlsFiles | null): void {
+function readHttp({ observer: { metrics } }: Services, app: FastifyInstance, inUse: InUse | null): void {
   metrics.read('claviger_http_connections', () => promisify(app.server.getConnections.bind(app.server))());
-  if (tls === null) return;
-  metrics.read('claviger_tls_certificate_expiry_timestamp_seconds', async () => {
-    const { validToDate } = new X509Certificate(await readFile(tls.certificate));
-    return validToDate.getTime() / 1000;
-  });
+  if (inUse === null) return;
+  metrics.read(
+    'claviger_tls_certificate_expiry_timestamp_seconds',
+    () => new X509Certificate(inUse.read.cert).validToDate.getTime() / 1000,
+  );
 }
 
 function unreadError(cause: FastifyError): ClavigerError {
@@ -188,11 +188,20 @@ interface SecretFiles {
   readonly key: Buffer;
 }
 
+/** The certificate that the server shows now, and where a new one would be. */
+interface InUse {
+  readonly from: TlsFiles;
+  read: SecretFiles;
+}
+
 /** Takes a new certificate over without a restart; a broken one is told and the old one stays. */
-function watchCertificate({ log }: Services, app: FastifyInstance, tls: TlsFiles): () => void {
+function watchCertificate({ log }: Services, app: FastifyInstance, inUse: InUse): () => void {
+  const tls = inUse.from;
   const reload = (): void => {
     try {
-      (app.server as unknown as TlsServer).setSecureContext({ ...readCertificate(tls), minVersion: tls.minVersion });
+      const read = readCertificate(tls);
+      (app.server as unknown as TlsServer).setSecureContext({ ...read, minVersion: tls.minVersion });
+      inUse.read = read;
       log.write('info', 'certificate reloaded', { certificate: tls.certificate });
     } catch (error) {
       log.write('error', 'the new certificate cannot be used; the old one stays', { cause: (error as Error).message });

@@ -120,8 +120,17 @@ export class ServerMetrics implements Metrics {
 
   async #readAll(): Promise<ReadonlyMap<string, Reading>> {
     return new Map(
-      await Promise.all([...this.#readings].map(async ([name, reading]) => [name, await reading()] as const)),
+      await Promise.all([...this.#readings].map(async ([name, reading]) => [name, await readOrNull(reading)] as const)),
     );
+  }
+}
+
+/** One value that cannot be read must not cost all others. */
+async function readOrNull(reading: Read): Promise<Reading> {
+  try {
+    return await reading();
+  } catch {
+    return null;
   }
 }
 
