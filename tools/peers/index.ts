@@ -6,6 +6,7 @@
 import { type DiskShimPaths, diskShim } from './disk-shim.ts';
 import { type GoverifyPaths, goverify } from './goverify.ts';
 import type { Peer } from './peer.ts';
+import { type PrometheusPaths, prometheus } from './prometheus.ts';
 import { type FolderPaths, type PythonPaths, python, vectors } from './python.ts';
 import { type ProgramPaths, curl, openssl } from './system.ts';
 import { type VaultPaths, vault } from './vault.ts';
@@ -19,6 +20,7 @@ export interface PeerPaths {
   readonly goverify: GoverifyPaths;
   readonly curl: ProgramPaths;
   readonly openssl: ProgramPaths;
+  readonly prometheus: PrometheusPaths;
   readonly 'disk-shim': DiskShimPaths;
   readonly vault: VaultPaths;
 }
@@ -32,6 +34,7 @@ export const PEERS: { readonly [Name in PeerName]: Peer<PeerPaths[Name]> } = {
   goverify,
   curl,
   openssl,
+  prometheus,
   'disk-shim': diskShim,
   vault,
 };

@@ -168,7 +168,12 @@ suite('the screen', () => {
 });
 
 suite('the full screen', () => {
-  function terminal(): { readonly terminal: Terminal; readonly input: PassThrough; written(): string; raw: boolean[] } {
+  function terminal(): {
+    readonly terminal: Terminal;
+    readonly input: PassThrough;
+    readonly written: () => string;
+    readonly raw: boolean[];
+  } {
     const raw: boolean[] = [];
     const input = Object.assign(new PassThrough(), { isTTY: true, setRawMode: (on: boolean) => raw.push(on) });
     const output = Object.assign(new PassThrough(), { columns: 40, rows: 3 });
