@@ -42,8 +42,6 @@ export interface TestServerOptions {
   /** What references in it stand for. */
   readonly environment?: Readonly<Record<string, string>>;
   readonly folder?: string;
-  /** What `${NAME}` in the configuration stands for. */
-  readonly environment?: Readonly<Record<string, string>>;
   readonly log?: Log;
 }
 
