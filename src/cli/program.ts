@@ -6,6 +6,7 @@
 
 import { VERSION } from '../server/version.ts';
 import { CliCommand } from './command.ts';
+import { alertsCommand } from './commands/alerts.ts';
 import { aliasCommand } from './commands/alias.ts';
 import { auditCommand } from './commands/audit.ts';
 import { completionCommand } from './commands/completion.ts';
@@ -54,7 +55,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly (() => Cli
       randomCommand,
     ],
   ],
-  ['Who may do what:', [tokenCommand, policyCommand, auditCommand, tenantCommand]],
+  ['Who may do what:', [tokenCommand, policyCommand, auditCommand, alertsCommand, tenantCommand]],
   ['This program:', [loginCommand, logoutCommand, completionCommand, helpCommand]],
 ];
 

@@ -76,6 +76,8 @@ export const GOVERN_OPERATIONS = [
   'CreateTenant',
   'ListTenants',
   'ListAuditRecords',
+  'ListAlerts',
+  'TestAlerts',
   'ReadAuditTree',
   'ExportAuditEntries',
   'GetAuditReceipt',

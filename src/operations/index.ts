@@ -4,6 +4,7 @@
  * @module
  */
 import { activateKey } from './activate-key.ts';
+import { listAlerts, testAlerts } from './alerts.ts';
 import { getAuditEntries, getAuditOpenings } from './audit-entries.ts';
 import { getAuditReceipt } from './audit-receipt.ts';
 import {
@@ -99,6 +100,8 @@ export const OPERATIONS = {
   listTenants,
   generateRandom,
   listAuditRecords,
+  listAlerts,
+  testAlerts,
   getAuditLogKey,
   getAuditCheckpoint,
   listAuditCheckpoints,

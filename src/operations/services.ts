@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Alerts } from '../audit/alerts/index.ts';
 import type { Ledger } from '../audit/ledger.ts';
 import type { SinkHost } from '../audit/sinks/host.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
@@ -28,6 +29,7 @@ export interface Services {
   readonly refusals: RefusalThrottle;
   /** Where the log is sent as well. */
   readonly sinks: SinkHost;
+  readonly alerts: Alerts;
   readonly observer: Observer;
   readonly clock: Clock;
   readonly random: Random;

@@ -15,6 +15,7 @@ import { DEFAULT_RATE_LIMITS } from '../operations/limits.ts';
 import { SLOW_REQUEST_MS } from '../operations/observer.ts';
 import { SINGLE_REFUSALS_PER_SECOND } from '../operations/refusals.ts';
 import { fileUnseal, PASSPHRASE_BYTES_MIN, passphraseUnseal, type Unseal } from '../seal/root-key.ts';
+import { alertsSchema, requireSoundAlerts, withAbsoluteAlertPaths } from './alerts-config.ts';
 import { LOG_FORMATS, LOG_LEVELS } from './log.ts';
 import { AUDIT_RETENTION_DAYS } from './open-service.ts';
 import { resolveReferences } from './references.ts';
@@ -120,6 +121,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('The audit log.'),
+  alerts: alertsSchema,
   limits: z
     .strictObject({
       cryptoPerSecond: perSecond
@@ -228,6 +230,7 @@ export function parseConfig(
   const config = parsed.data;
   requireReferenced(config, referenced);
   if (config.seal?.kind === 'passphrase') requirePassphrase(config.seal.passphrase);
+  requireSoundAlerts(config.alerts);
   return withAbsolutePaths(config, folder);
 }
 
@@ -314,6 +317,7 @@ function withAbsolutePaths(config: Parsed, folder: string): Config {
       ? {}
       : { tls: { ...config.tls, certificate: absolute(config.tls.certificate), key: absolute(config.tls.key) } }),
     ...(config.seal === undefined ? {} : { seal: { ...config.seal, path: absolute(config.seal.path) } }),
+    alerts: withAbsoluteAlertPaths(config.alerts, folder),
     ...(config.policies === undefined ? {} : { policies: absolute(config.policies) }),
   };
 }

@@ -5,6 +5,7 @@
  */
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { Alerts, type AlertsOptions } from '../audit/alerts/index.ts';
 import { Ledger } from '../audit/ledger.ts';
 import { verifierKey, type LogSigner } from '../audit/note.ts';
 import { requireSinks } from '../audit/sinks/open.ts';
@@ -32,6 +33,7 @@ import type { Unseal } from '../seal/root-key.ts';
 import { StoreCache } from '../store/cache.ts';
 import { databasePath, lockFolder, type FolderLock } from '../store/sqlite/open.ts';
 import { SqliteReader } from '../store/sqlite/reader.ts';
+import { alertsSchema, alertsSetup, type AlertsSetup } from './alerts-config.ts';
 import { newLogSettings, openLogSigner, sealedSystemKey } from './log-key.ts';
 import { readService } from './metrics/service.ts';
 import { ServerMetrics } from './metrics/server-metrics.ts';
@@ -56,6 +58,8 @@ export interface ServiceOptions {
   readonly logOrigin?: string | null;
   /** Days for which what records commit to is kept at least; 365 where it is not given. */
   readonly auditRetentionDays?: number;
+  /** Who is told of what the log shows; nobody where it is not given. They begin with `services.alerts.start()`. */
+  readonly alerts?: AlertsSetup;
   /** Where the log is sent as well; nowhere where it is not given. */
   readonly sinks?: readonly SinkOptions[];
   /** Folder of the operator's own Cedar policies. */
@@ -123,6 +127,7 @@ async function openLocked(
   };
   const failed = (reason: string): void => {
     log.write('error', 'the audit log failed; nothing is answered any more', { reason });
+    alerts?.logFailed();
     onFailure(reason);
   };
   const tracer = await openTracer(options.traces ?? null);
@@ -130,9 +135,11 @@ async function openLocked(
   const ledger = await Ledger.open({ databasePath: path, settings }, { changed, committed, failed });
   const reader = new SqliteReader(path);
   let signer: LogSigner;
+  let alerts: Alerts | null = null;
   try {
     keyring.requireRoot(Buffer.from((await reader.setting('root-check')) ?? '', 'base64'));
     signer = await openLogSigner(reader, keyring, options.logOrigin ?? null);
+    alerts = await openAlerts(options.alerts, { ledger, store: reader, clock, log, origin: signer.origin });
   } catch (error) {
     reader.close();
     await ledger.close();
@@ -183,6 +190,7 @@ async function openLocked(
   });
   const metrics = new ServerMetrics({ tenantName: async (id) => (await cache.tenant(id))?.name ?? id });
   const sinks = new SinkHost({ sinks: wantedSinks, databasePath: path, ledger, log, clock, version: VERSION });
+  alerts.readLags(() => sinks.status());
   readService(metrics, { cache, ledger, software, sinks, databasePath: path });
   const services: Services = {
     cache,
@@ -193,6 +201,7 @@ async function openLocked(
     software,
     limiter: new RateLimiter(limits),
     refusals,
+    alerts,
     sinks,
     observer: new Observer({ metrics, tracer, log, slowRequestMs: options.slowRequestMs ?? SLOW_REQUEST_MS }),
     clock,
@@ -208,6 +217,7 @@ async function openLocked(
   const close = async (): Promise<void> => {
     await stopJobs();
     refusals.flush();
+    await alerts.stop();
     // Last of those that write: what was recorded until now is delivered too, where that goes well.
     await sinks.stop(SINKS_STOP_MS);
     software.close();
@@ -228,6 +238,15 @@ async function openLocked(
   sinks.start();
   if (options.jobs !== false) stopJobs = startLifecycle(services);
   return { services, lock, close };
+}
+
+/** The alerts of a service, ready to start. */
+function openAlerts(
+  given: AlertsSetup | undefined,
+  parts: Pick<AlertsOptions, 'ledger' | 'store' | 'clock' | 'log' | 'origin'>,
+): Promise<Alerts> {
+  const { rules, reminderMs, channels } = given ?? alertsSetup(alertsSchema.parse({}));
+  return Alerts.open({ ...parts, rules, reminderMs, channels: channels(parts.clock) });
 }
 
 /**

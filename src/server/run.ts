@@ -10,6 +10,7 @@ import { ClavigerError } from '../errors.ts';
 import type { Log } from '../ports/log.ts';
 import { systemRandom } from '../crypto/random.ts';
 import { fileUnseal, type Unseal } from '../seal/root-key.ts';
+import { alertsSetup } from './alerts-config.ts';
 import { ensureTenants, hasCredentials, issueFirstCredentials, type FirstCredentials } from './bootstrap.ts';
 import { ROOT_KEY_FILE, unsealOf, type Config } from './config.ts';
 import { startHttp, type HttpServer } from './http-server.ts';
@@ -100,6 +101,7 @@ async function run(
     logOrigin: config.audit.origin ?? null,
     auditRetentionDays: config.audit.retentionDays,
     sinks: config.audit.sinks,
+    alerts: alertsSetup(config.alerts),
     policies: config.policies ?? null,
     allowConflictingRoles: dev,
     log,
@@ -119,6 +121,8 @@ async function run(
     });
     // Last of what can fail: credentials are shown once, so a start that fails must not have made any.
     const first = known && !lost ? null : await issueFirstCredentials(opened.services, tenant.id, dev);
+    // What the first start itself did is nothing to be alarmed by.
+    opened.services.alerts.start();
     opened.lock.announce(http.url);
     announce(http.url, tenant.accountId, first);
     const { url } = http;

@@ -8,6 +8,7 @@
  */
 import type { Alias, ImportSlot, Key, KeyVersion } from '../model/key.ts';
 import type { Credential, Tenant } from '../model/principal.ts';
+import type { AlertStateKind } from './contract.ts';
 
 /** An answer that is kept for a repeated `Idempotency-Key`. */
 export interface IdempotentAnswer {
@@ -47,7 +48,10 @@ export type HousekeepingChange =
   /** How far a reader of the log has come: the next index that it wants. */
   | { readonly put: 'cursor'; readonly name: string; readonly position: number }
   /** A checkpoint that witnesses have signed as well, in place of the same one without them. */
-  | { readonly put: 'cosigned'; readonly size: number; readonly note: string };
+  | { readonly put: 'cosigned'; readonly size: number; readonly note: string }
+  /** What alerts remember. */
+  | { readonly put: 'alertState'; readonly kind: AlertStateKind; readonly name: string; readonly value: string }
+  | { readonly drop: 'alertState'; readonly kind: AlertStateKind; readonly name: string };
 
 /** Names under which decisions say what they read, and changes say what they changed. */
 export const entity = {
@@ -79,6 +83,7 @@ export function entityOf(change: Change): string | null {
       case 'setting':
       case 'cursor':
       case 'cosigned':
+      case 'alertState':
         return null;
     }
   }
@@ -89,6 +94,7 @@ export function entityOf(change: Change): string | null {
     case 'importSlot':
       return entity.key(change.keyId);
     case 'openings':
+    case 'alertState':
       return null;
   }
 }

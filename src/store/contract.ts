@@ -7,7 +7,7 @@
  * @module
  */
 import type { Alias, ImportSlot, KeyWithVersions } from '../model/key.ts';
-import type { Credential, Tenant } from '../model/principal.ts';
+import type { Credential, Role, Tenant } from '../model/principal.ts';
 import type { Change, IdempotentAnswer } from './change.ts';
 
 export interface Page {
@@ -58,6 +58,56 @@ export interface AuditPage {
   readonly nextBefore: number | null;
 }
 
+/** Which records `watchedRecords` gives: those of the operations, those with the outcomes. */
+export interface WatchFilter {
+  readonly operations: readonly string[];
+  readonly outcomes: readonly string[];
+}
+
+/** What alert rules look at of a record. */
+export interface WatchedRecord {
+  readonly index: number;
+  readonly timeMs: number;
+  readonly tenantId: string | null;
+  readonly principal: string | null;
+  readonly source: string | null;
+  /** `''` where the record is of none. */
+  readonly operation: string;
+  readonly outcome: string;
+  readonly resource: string | null;
+  readonly keyId: string | null;
+  readonly keyVersion: number | null;
+  /** 1, or how many refusals stand in the record. */
+  readonly count: number;
+  readonly aggregated: boolean;
+  /** Of a batch: outcome → items, without those that are `OK`. */
+  readonly failedItems: Readonly<Record<string, number>>;
+  /** The key as the store has it now; null where the record is of none, or the key is gone. */
+  readonly key: { readonly pendingDeletion: boolean; readonly compromisedVersions: readonly number[] } | null;
+  /** Of CreateToken: what the new token may do; null where it is not looked up. */
+  readonly granted: { readonly roles: readonly Role[]; readonly systemScope: boolean } | null;
+}
+
+/** The first record, of those that were asked for, in which a principal came from an address. */
+export interface Sighting {
+  readonly index: number;
+  readonly timeMs: number;
+  readonly tenantId: string | null;
+  readonly principal: string;
+  readonly source: string;
+  readonly operation: string;
+}
+
+/** What alerts remember over a restart: audit/alerts/state.ts has them in memory. */
+export type AlertStateKind = 'alert' | 'count' | 'sources' | 'delivery';
+
+export interface AlertStateRow {
+  readonly kind: AlertStateKind;
+  readonly name: string;
+  /** JSON. */
+  readonly value: string;
+}
+
 export interface StoreReader {
   setting(name: string): Promise<string | null>;
   tenant(id: string): Promise<Tenant | null>;
@@ -93,6 +143,12 @@ export interface StoreReader {
   checkpoints(after: number, limit: number): Promise<readonly StoredCheckpoint[]>;
   /** How far a reader of the log has come; null where it has not begun. */
   cursor(name: string): Promise<number | null>;
+  /** Of the records `[from, to)`, those that the filter asks for and every use of a key that is not to be used. */
+  watchedRecords(from: number, to: number, filter: WatchFilter): Promise<readonly WatchedRecord[]>;
+  /** Who came from where in the records `[from, to)`. */
+  sightings(from: number, to: number): Promise<readonly Sighting[]>;
+  /** Everything that alerts remember, in the order in which it was first kept. */
+  alertState(): Promise<readonly AlertStateRow[]>;
   close(): void;
 }
 

@@ -7,6 +7,9 @@
 import { z } from 'zod';
 import { bytesSchema } from './bytes.ts';
 import {
+  alertChannel,
+  alertInfo,
+  alertRule,
   aliasInfo,
   auditRecord,
   batchOf,
@@ -519,6 +522,33 @@ export const ROUTES = {
     answer: z.looseObject({ from: z.number(), to: z.number(), done: z.boolean() }),
     status: 200,
     changes: true,
+  },
+  listAlerts: {
+    method: 'GET',
+    path: '/v1/alerts',
+    summary: 'Alerts that fire now, the rules and the channels',
+    tag: 'Audit',
+    input: nothing,
+    answer: z.looseObject({
+      watching: z.boolean(),
+      alerts: z.array(alertInfo),
+      rules: z.array(alertRule),
+      channels: z.array(alertChannel),
+    }),
+    status: 200,
+    changes: false,
+  },
+  testAlerts: {
+    method: 'POST',
+    path: '/v1/alerts:test',
+    summary: 'Send a test alert, to one channel or to all',
+    tag: 'Audit',
+    input: z.strictObject({ channel: z.string().max(64).optional() }),
+    answer: z.looseObject({
+      results: z.array(z.looseObject({ channel: z.string(), delivered: z.boolean(), error: z.string().nullable() })),
+    }),
+    status: 200,
+    changes: false,
   },
   explainPolicy: {
     method: 'POST',

@@ -219,6 +219,46 @@ export const auditRecord = z.looseObject({
   leafHash: z.string(),
 });
 
+const severity = z.enum(['info', 'warning', 'critical']);
+
+export const alertRule = z.looseObject({
+  id: z.string(),
+  severity,
+  title: z.string(),
+  action: z.string(),
+  runbook: z.string(),
+  enabled: z.boolean(),
+  threshold: z.number().nullable(),
+  unit: z.string(),
+  windowSeconds: z.number().nullable(),
+  firing: z.number(),
+});
+
+export const alertInfo = z.looseObject({
+  id: z.string(),
+  rule: z.string(),
+  severity,
+  title: z.string(),
+  subject: z.string(),
+  tenantId: z.string().nullable(),
+  firstAt: z.string(),
+  lastAt: z.string(),
+  count: z.number(),
+  facts: z.looseObject({}),
+});
+
+export const alertChannel = z.looseObject({
+  name: z.string(),
+  kind: z.string(),
+  severities: z.array(severity),
+  queued: z.number(),
+  delivered: z.number(),
+  dropped: z.number(),
+  failures: z.number(),
+  failingSince: z.string().nullable(),
+  lastError: z.string().nullable(),
+});
+
 /** RFC 9457, with our code, a reason where there is one, and the request's id. */
 export const problem = z.looseObject({
   type: z.string(),

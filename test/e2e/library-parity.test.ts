@@ -253,6 +253,15 @@ const SCENARIOS: Readonly<Record<OperationKey, readonly [roles: readonly Role[],
       return [record, typeof latencyUs];
     },
   ],
+  listAlerts: [
+    ['auditor'],
+    async (api) => {
+      // Only a server watches.
+      const { watching: _, alerts: _a, rules, channels } = await api.listAlerts();
+      return [rules.map(({ firing: _f, ...rule }) => rule), channels];
+    },
+  ],
+  testAlerts: [['security-officer'], refusal((api) => api.testAlerts())],
   getAuditLogKey: [['auditor'], async (api) => /^[^+]+\+[0-9a-f]{8}\+[\w+/]{44}\n$/.test(await api.getAuditLogKey())],
   getAuditCheckpoint: [['auditor'], async (api) => (await api.getAuditCheckpoint()).split('\n').length],
   listAuditCheckpoints: [

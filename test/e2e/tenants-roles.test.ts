@@ -54,7 +54,7 @@ const MANAGE: readonly RouteName[] = [
   'deleteAlias',
 ];
 const READ: readonly RouteName[] = ['listKeys', 'describeKey', 'getPublicKey', 'listAliases', 'getKeyPolicy'];
-const LOOK_INTO: readonly RouteName[] = ['listTokens', 'explainPolicy', 'getHealth', 'getMetrics'];
+const LOOK_INTO: readonly RouteName[] = ['listTokens', 'listAlerts', 'explainPolicy', 'getHealth', 'getMetrics'];
 const TREE: readonly RouteName[] = [
   'getAuditLogKey',
   'getAuditCheckpoint',
@@ -67,6 +67,7 @@ const AUDIT: readonly RouteName[] = ['listAuditRecords', 'getAuditReceipt', ...T
 const GOVERN: readonly RouteName[] = ['setKeyPolicy', 'createToken', 'revokeToken'];
 /** For the system scope only. */
 const SYSTEM: readonly RouteName[] = [
+  'testAlerts',
   'createTenant',
   'listTenants',
   'getAuditEntries',

@@ -130,6 +130,8 @@ export const CALLS: Readonly<Record<RouteName, CallOf>> = {
   listTenants: {},
   generateRandom: { body: () => ({ bytes: 8 }) },
   listAuditRecords: {},
+  listAlerts: {},
+  testAlerts: { body: () => ({}) },
   getAuditLogKey: {},
   getAuditCheckpoint: {},
   listAuditCheckpoints: {},

@@ -82,4 +82,11 @@ CREATE TABLE checkpoints (size INTEGER PRIMARY KEY, note TEXT NOT NULL) STRICT;
 CREATE TABLE cursors (name TEXT PRIMARY KEY, position INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 `;
 
-export const SQLITE_MIGRATIONS: readonly string[] = [V1, V2];
+/** What alerts remember, and the few compromised versions among all. */
+const V3 = `
+CREATE TABLE alert_state (kind TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (kind, name)) STRICT;
+
+CREATE INDEX versions_compromised ON versions (key_id, version) WHERE state = 'Compromised';
+`;
+
+export const SQLITE_MIGRATIONS: readonly string[] = [V1, V2, V3];

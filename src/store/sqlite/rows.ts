@@ -6,6 +6,7 @@
 import type { SQLInputValue, SQLOutputValue } from 'node:sqlite';
 import type { Alias, Backing, ImportSlot, Key, KeyVersion } from '../../model/key.ts';
 import type { Credential, Role, Tenant } from '../../model/principal.ts';
+import type { WatchedRecord } from '../contract.ts';
 
 export type Row = Record<string, SQLOutputValue>;
 export type Values = readonly SQLInputValue[];
@@ -152,4 +153,47 @@ export function importSlotOf(row: Row): ImportSlot {
     wrappingPublicKey: row['wrapping_public_key'] as Uint8Array,
     expiresAt: row['expires_at'] as number,
   };
+}
+
+/** What alerts look at of a record; a field that was redacted is null. */
+export function watchedRecordOf(row: Row): WatchedRecord {
+  const entry = JSON.parse(Buffer.from(row['entry'] as Uint8Array).toString()) as {
+    keyVersion?: number;
+    aggregate?: { count: number };
+  };
+  const openings = JSON.parse(row['openings'] as string) as Record<string, readonly [salt: string, value: string]>;
+  const compromised = row['compromised'] as string | null;
+  return {
+    index: row['idx'] as number,
+    timeMs: row['time_ms'] as number,
+    tenantId: row['tenant_id'] as string | null,
+    principal: row['principal'] as string | null,
+    source: openings['source']?.[1] ?? null,
+    operation: row['operation'] as string,
+    outcome: row['outcome'] as string,
+    resource: openings['resource']?.[1] ?? null,
+    keyId: row['key_id'] as string | null,
+    keyVersion: entry.keyVersion ?? null,
+    count: entry.aggregate?.count ?? 1,
+    aggregated: entry.aggregate !== undefined,
+    failedItems: failedItemsOf(row['items'] as string | null),
+    key:
+      row['key_found'] === 1
+        ? {
+            pendingDeletion: row['deletion_at'] !== null,
+            compromisedVersions: compromised === null ? [] : compromised.split(',').map(Number),
+          }
+        : null,
+    granted: null,
+  };
+}
+
+function failedItemsOf(items: string | null): Readonly<Record<string, number>> {
+  if (items === null) return {};
+  const failed: Record<string, number> = {};
+  for (const [, text] of JSON.parse(items) as readonly (readonly [salt: string, text: string])[]) {
+    const { outcome } = JSON.parse(text) as { outcome: string };
+    if (outcome !== 'OK') failed[outcome] = (failed[outcome] ?? 0) + 1;
+  }
+  return failed;
 }

@@ -52,6 +52,9 @@ const SQL = {
   cosigned: 'UPDATE checkpoints SET note = ?2 WHERE size = ?1',
   setting: `INSERT INTO settings (name, value) VALUES (?, ?)
         ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
+  alertState: `INSERT INTO alert_state (kind, name, value) VALUES (?, ?, ?)
+        ON CONFLICT (kind, name) DO UPDATE SET value = excluded.value`,
+  dropAlertState: 'DELETE FROM alert_state WHERE kind = ? AND name = ?',
   cursor: `INSERT INTO cursors (name, position) VALUES (?, ?)
         ON CONFLICT (name) DO UPDATE SET position = excluded.position`,
 } as const;
@@ -200,6 +203,8 @@ export class SqliteWriter implements StoreWriter {
           return this.#run('cursor', [change.name, change.position]);
         case 'cosigned':
           return this.#run('cosigned', [change.size, change.note]);
+        case 'alertState':
+          return this.#run('alertState', [change.kind, change.name, change.value]);
       }
     }
     switch (change.drop) {
@@ -214,6 +219,8 @@ export class SqliteWriter implements StoreWriter {
       case 'openings':
         this.#shred = true;
         return this.#run('dropOpenings', [change.from, change.to]);
+      case 'alertState':
+        return this.#run('dropAlertState', [change.kind, change.name]);
     }
   }
 

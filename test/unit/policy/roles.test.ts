@@ -91,6 +91,8 @@ const EXPECTED: Readonly<Record<PolicyAction, Row>> = {
   CreateTenant:              row('tenant', '',       '',       '',     '',      ''),
   ListTenants:               row('tenant', '',       '',       '',     '',      ''),
   ListAuditRecords:          row('tenant', '',       '',       '',     'audit', ''),
+  ListAlerts:                row('tenant', 'govern', '',       '',     'audit', ''),
+  TestAlerts:                row('tenant', '',       '',       '',     '',      ''),
   ReadAuditTree:             row('tenant', '',       '',       '',     'audit', ''),
   GetAuditReceipt:           row('tenant', '',       '',       '',     'audit', ''),
   ExportAuditEntries:        row('tenant', '',       '',       '',     '',      ''),
@@ -194,10 +196,11 @@ test('tenants are made and listed by a security officer with system scope only',
   }
 });
 
-test('the records of all tenants are for an auditor with system scope, their redaction for such an officer', () => {
+test('the records of all tenants are for an auditor with system scope, redaction and alert channels for such an officer', () => {
   for (const [action, wanted, policy] of [
     ['ExportAuditEntries', 'auditor', 'service/audit-entries'],
     ['RedactAuditRecords', 'security-officer', 'service/audit-redaction'],
+    ['TestAlerts', 'security-officer', 'service/alerts'],
   ] as const) {
     for (const role of ROLES) {
       for (const systemScope of [false, true]) {

@@ -33,6 +33,8 @@ test('what uses or reads is no change, everything else is: an `Idempotency-Key` 
     'ListTokens',
     'ListTenants',
     'ListAuditRecords',
+    'ListAlerts',
+    'TestAlerts',
     'ReadAuditTree',
     'ExportAuditEntries',
     'GetAuditReceipt',
