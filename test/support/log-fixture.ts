@@ -172,7 +172,8 @@ export function fixtureFiles(
   const files: Files = new Map();
   const entries = records.map(({ fields }) => Buffer.from(JSON.stringify(fields)));
   const leaves = entries.map((entry) => leafHash(entry));
-  const notes = sizes.map((size) => checkpointNote(key, size, treeHead(leaves.slice(0, size))));
+  const heads = treeHeads(leaves);
+  const notes = sizes.map((size) => checkpointNote(key, size, heads[size]!));
   files.set('key', Buffer.from(`${key.vkey}\n`));
   files.set('checkpoint', Buffer.from(notes.at(-1)!));
   files.set('checkpoints', checkpointLines(sizes, notes));
@@ -295,6 +296,21 @@ export function treeHead(leaves: readonly Buffer[]): Buffer {
   if (leaves.length === 1) return leaves[0]!;
   const at = splitOf(leaves.length);
   return sha256(Buffer.of(1), treeHead(leaves.slice(0, at)), treeHead(leaves.slice(at)));
+}
+
+/** The heads of all trees over the first leaves, from that of none on: what `treeHead` gives, in less time. */
+export function treeHeads(leaves: readonly Buffer[]): Buffer[] {
+  const peaks: Buffer[] = [];
+  const heads = [treeHead([])];
+  for (const [index, leaf] of leaves.entries()) {
+    peaks.push(leaf);
+    for (let rest = index; rest % 2 === 1; rest = (rest - 1) / 2) {
+      const [left, right] = peaks.splice(-2) as [Buffer, Buffer];
+      peaks.push(sha256(Buffer.of(1), left, right));
+    }
+    heads.push(peaks.reduceRight((right, left) => sha256(Buffer.of(1), left, right)));
+  }
+  return heads;
 }
 
 export function leafHash(entry: Buffer): Buffer {

@@ -4,7 +4,7 @@
  * @module
  */
 import { type DiskShimPaths, diskShim } from './disk-shim.ts';
-import { type GoverifyPaths, goverify } from './goverify.ts';
+import { type GoPaths, golog, goverify } from './go.ts';
 import type { Peer } from './peer.ts';
 import { type PrometheusPaths, prometheus } from './prometheus.ts';
 import { type FolderPaths, type PythonPaths, python, vectors } from './python.ts';
@@ -17,7 +17,8 @@ export interface PeerPaths {
   readonly python: PythonPaths;
   readonly vectors: FolderPaths;
   readonly wycheproof: FolderPaths;
-  readonly goverify: GoverifyPaths;
+  readonly goverify: GoPaths;
+  readonly golog: GoPaths;
   readonly curl: ProgramPaths;
   readonly openssl: ProgramPaths;
   readonly prometheus: PrometheusPaths;
@@ -32,6 +33,7 @@ export const PEERS: { readonly [Name in PeerName]: Peer<PeerPaths[Name]> } = {
   vectors,
   wycheproof,
   goverify,
+  golog,
   curl,
   openssl,
   prometheus,

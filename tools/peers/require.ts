@@ -47,9 +47,17 @@ export interface VerifierRequest {
   readonly lengthBytes?: number;
 }
 
+/** One question to golog. Bytes are base64 under the names of the REST API. */
+export type LogQuestion =
+  | { readonly op: 'log'; readonly key: string; readonly folder: string }
+  | { readonly op: 'receipt'; readonly key: string; readonly receipt: object }
+  | { readonly op: 'inclusion' | 'consistency'; readonly hashes: readonly string[]; readonly [field: string]: unknown };
+
 /** `valid` answers `verify`; other operations answer with bytes; `error` says that the verifier could not do it at all. */
 export interface VerifierAnswer {
   readonly valid?: boolean;
+  /** Of golog: why not. */
+  readonly finding?: string;
   readonly error?: string;
   readonly [field: `${string}Base64`]: string | undefined;
 }
@@ -60,11 +68,11 @@ export interface VerifierAnswer {
  *     const answers = await askVerifier(python.verifier, [{ alg, publicKeySpkiBase64, messageBase64, signatureBase64 }]);
  *     assert.deepEqual(answers, [{ valid: true }]);
  *
- * @param verifier `verifier` of the peer `python` or `goverify`
+ * @param verifier `verifier` of the peer `python`, `goverify` or `golog`
  */
 export async function askVerifier(
   verifier: readonly string[],
-  requests: readonly VerifierRequest[],
+  requests: readonly (VerifierRequest | LogQuestion)[],
 ): Promise<readonly VerifierAnswer[]> {
   const [program = '', ...args] = verifier;
   const input = requests.map((request) => `${JSON.stringify(request)}\n`).join('');

@@ -1,5 +1,4 @@
-export { openCheckpoint, type Checkpoint } from './checkpoint.ts';
-export { FINDINGS, FindingError, MalformedError, type Finding, type FindingKind } from './finding.ts';
+export { FINDINGS, MalformedError, type Finding, type FindingKind } from './finding.ts';
 export { parseVerifierKey, type VerifierKey } from './note.ts';
 export { verifyReceipt, type ReceiptReport, type ReceiptSummary } from './receipt.ts';
 export { folderSource, urlSource, type LogSource } from './source.ts';

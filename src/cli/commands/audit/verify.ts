@@ -7,6 +7,7 @@ import { statSync } from 'node:fs';
 import {
   FINDINGS_MAX,
   folderSource,
+  MalformedError,
   parseVerifierKey,
   urlSource,
   verifyLog,
@@ -136,7 +137,8 @@ function requireKey(text: string, of: 'log' | 'witness', where: string): Verifie
   try {
     return parseVerifierKey(text, of);
   } catch (error) {
-    throw new UsageError(`what ${where} gives ${(error as Error).message}`);
+    if (error instanceof MalformedError) throw new UsageError(`what ${where} gives ${error.message}`);
+    throw error;
   }
 }
 
