@@ -17,6 +17,7 @@ import {
 } from '../support/lasting-work.ts';
 import { removeFolder, testFolder } from '../support/server.ts';
 import { runLoad } from '../support/socket-load.ts';
+import { servedText, verifyServed } from '../support/served-log.ts';
 import { checkLog, readLog } from '../support/stored-log.ts';
 
 const { CI, CLAVIGER_KILL_ROUNDS = CI === 'true' ? '200' : '10' } = process.env;
@@ -27,7 +28,7 @@ const CONNECTIONS = 64;
 /** Calls for each that changes a key. */
 const CHANGE_OF = 100;
 /** How far into the load a kill may come; a server that has just started gets faster for about a second. */
-const LOAD_MS_MAX = 800;
+const LOAD_MS_MAX = 600;
 /** Ciphertexts and signatures that are tried after each kill: the last ones. */
 const OUTPUTS_TRIED = 10;
 const CONFIG = 'limits: { changesPerSecond: 1000000 }';
@@ -52,12 +53,14 @@ async function killAgainAndAgain(t: TestContext, rounds: number): Promise<void> 
   let records = 0;
   let answers = 0;
   let oldest: readonly Done[] = [];
+  const checkpoints: string[] = [];
   for (let round = 0; round < rounds; round++) {
-    const { done, perSecond } = await loadAndKill(server, shared);
+    const { done, perSecond, checkpoint } = await loadAndKill(server, shared);
     server = await startChildServer(folder, { config: CONFIG });
     checkRecords(readLog(folder, records), done, known);
     records = checkLog(folder, records);
     await checkFacts(server, tried(done));
+    if (checkpoint !== null) checkpoints.push(checkpoint);
     if (round === 0) oldest = done;
     answers += done.length;
     rates.push(perSecond);
@@ -69,8 +72,8 @@ async function killAgainAndAgain(t: TestContext, rounds: number): Promise<void> 
       .filter((fact) => !isLife(fact))
       .slice(0, OUTPUTS_TRIED),
   );
+  assert.ok((await verifyServed(server, checkpoints)) > answers);
   assert.equal(await server.terminate(), 0);
-  assert.ok(checkLog(folder) > answers);
   const sorted = rates.toSorted((a, b) => a - b).map(Math.round);
   console.log(
     `${rounds} kills, ${answers} answers; answers a second before a kill: median ${sorted[sorted.length >> 1]}, most ${sorted.at(-1)}`,
@@ -81,6 +84,8 @@ interface Killed {
   readonly done: readonly Done[];
   /** Answers a second in the last half of the load. */
   readonly perSecond: number;
+  /** The last one that was seen before the kill. */
+  readonly checkpoint: string | null;
 }
 
 /** Calls without a pause over many connections, until somewhere in it the server is gone. */
@@ -97,11 +102,12 @@ async function loadAndKill(server: ChildServer, shared: SharedKeys): Promise<Kil
   const loadMs = Math.random() * LOAD_MS_MAX;
   await pause(loadMs / 2);
   const begun = { count: done.length, atMs: performance.now() };
+  const checkpoint = await servedText(server, 'checkpoint');
   await pause(loadMs / 2);
   const perSecond = ((done.length - begun.count) / (performance.now() - begun.atMs)) * 1000;
   await server.kill();
   await load;
-  return { done, perSecond };
+  return { done, perSecond, checkpoint };
 }
 
 function tried(done: readonly Done[]) {

@@ -19,10 +19,11 @@ import {
   type TracedDisk,
 } from '../../tools/disk-shim/power-cut.ts';
 import { requirePeer } from '../../tools/peers/require.ts';
-import { checkFacts, checkRecords, factsOf, isLife, type Done, type Fact } from '../support/lasting-work.ts';
+import { checkFacts, checkRecords, factsOf, isLife, type Fact } from '../support/lasting-work.ts';
 import { removeFolder, startTestServer, testFolder } from '../support/server.ts';
+import { servedText, verifyServed } from '../support/served-log.ts';
 import { checkLog, readLog } from '../support/stored-log.ts';
-import { CONFIG, doneBefore, PHASES, playScene, readScene, type Scene } from './scenes.ts';
+import { CONFIG, NOTHING_TOLD, PHASES, playScene, readScene, toldBefore, type Scene, type Told } from './scenes.ts';
 
 const {
   CLAVIGER_POWER_CUT_IMAGES: IMAGES = '120',
@@ -31,10 +32,13 @@ const {
 } = process.env;
 const FIRST_SEED = SEED === undefined ? Math.floor(Math.random() * 1_000_000) : Number(SEED);
 /** Answers in the first scene, and in each that begins after a power cut. */
-const ANSWERS = [3000, 1000, 1000] as const;
+const ANSWERS = [2000, 800, 800] as const;
 /** Outputs looked at in each image: the last ones, and others at random. */
 const OUTPUTS_LAST = 5;
 const OUTPUTS_MORE = 10;
+
+/** Checkpoints that the log must go on from: the last ones that were seen. */
+const CHECKPOINTS_LAST = 3;
 
 const FATES: readonly Fate[] = [
   NOTHING_LOST,
@@ -82,9 +86,9 @@ test(`after any of ${IMAGES} power cuts the server starts, and has what it answe
     const files = disk.cut(dice, fate);
     const where = `seed ${seed}: scene ${number}, ${scene.phases[position - 1]}, record ${position} of ${scene.records.length}`;
     try {
-      const done = doneBefore(scene, position);
-      counts.records += await checkImage(`image-${seed}`, files, done, dice);
-      counts.answers += done.length;
+      const told = toldBefore(scene, position);
+      counts.records += await checkImage(`image-${seed}`, files, told, dice);
+      counts.answers += told.done.length;
       if (!same(files, disk.cut(dice, UNSYNCED_LOST))) counts.unsynced += 1;
     } catch (error) {
       failed = true;
@@ -105,9 +109,9 @@ test('a disk that only said that it had synced is found out: answers are missing
     disk.lie();
     for (const record of scene.records.slice(syncs[at - 20], syncs[at])) disk.apply(record);
     const files = disk.cut(Math.random, UNSYNCED_LOST);
-    const done = doneBefore(scene, syncs[at]!);
+    const told = toldBefore(scene, syncs[at]!);
     await assert.rejects(
-      checkImage(`lied-${at}`, files, done, Math.random),
+      checkImage(`lied-${at}`, files, told, Math.random),
       /the answered request .* is not in the log/,
     );
   }
@@ -116,13 +120,13 @@ test('a disk that only said that it had synced is found out: answers are missing
 async function play(t: Parameters<typeof requirePeer>[0]): Promise<readonly Scene[]> {
   const shim = await requirePeer(t, 'disk-shim');
   if (shim === null) return [];
-  const played = [await playScene(shim.library, join(folder, '0'), new Map(), [], ANSWERS[0])];
+  const played = [await playScene(shim.library, join(folder, '0'), new Map(), NOTHING_TOLD, ANSWERS[0])];
   // And what a power cut has left is where the next begins, so that recoveries are cut off as well.
   for (let n = 1; n < ANSWERS.length; n++) {
     const scene = played[n - 1]!;
     const middle = Math.floor(scene.records.length * (0.4 + Math.random() * 0.4));
     const files = replay(scene, middle).cut(Math.random, FATES[3]!);
-    played.push(await playScene(shim.library, join(folder, String(n)), files, doneBefore(scene, middle), ANSWERS[n]!));
+    played.push(await playScene(shim.library, join(folder, String(n)), files, toldBefore(scene, middle), ANSWERS[n]!));
   }
   return played;
 }
@@ -157,7 +161,7 @@ function replay(scene: Scene, position: number): TracedDisk {
 async function checkImage(
   name: string,
   files: ReadonlyMap<string, Buffer>,
-  done: readonly Done[],
+  { done, checkpoints, key }: Told,
   dice: Dice,
 ): Promise<number> {
   mkdirSync(join(folder, 'images'), { recursive: true });
@@ -167,6 +171,8 @@ async function checkImage(
   try {
     checkRecords(readLog(image), done);
     await checkFacts(server, chosen(factsOf(done), dice));
+    await verifyServed(server, checkpoints.slice(-CHECKPOINTS_LAST));
+    if (key !== null) assert.equal(await servedText(server, 'key'), key);
   } finally {
     await server.stop();
   }

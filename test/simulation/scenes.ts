@@ -13,6 +13,7 @@ import { appendNote, readTrace, type TraceRecord } from '../../tools/disk-shim/t
 import { startChildServer, type ChildServer } from '../support/child-server.ts';
 import { importInto } from '../support/import.ts';
 import { makeSharedKeys, Work, type Done, type SharedKeys } from '../support/lasting-work.ts';
+import { servedText } from '../support/served-log.ts';
 import { runLoad } from '../support/socket-load.ts';
 
 export const CONFIG = 'limits: { changesPerSecond: 1000000 }';
@@ -23,15 +24,29 @@ const CHANGE_OF = 12;
 export const PHASES = ['start', 'load', 'stop'] as const;
 export type Phase = (typeof PHASES)[number];
 
-type Note = { readonly phase: Phase } | { readonly done: Done };
+type Note =
+  | { readonly phase: Phase }
+  | { readonly done: Done }
+  /** The log's verifier key, and a checkpoint, as an auditor was given them. */
+  | { readonly key: string }
+  | { readonly checkpoint: string };
+
+/** What somebody outside had been told by some moment. */
+export interface Told {
+  readonly done: readonly Done[];
+  readonly checkpoints: readonly string[];
+  readonly key: string | null;
+}
+
+export const NOTHING_TOLD: Told = { done: [], checkpoints: [], key: null };
 
 /** What happened, from the files it began with. */
 export interface Scene {
   readonly records: readonly TraceRecord[];
   /** Phase of each record. */
   readonly phases: readonly Phase[];
-  /** Answers that had come before it began. */
-  readonly before: readonly Done[];
+  /** What had been told before it began. */
+  readonly before: Told;
   /** A disk as it was at the beginning. */
   disk(): TracedDisk;
 }
@@ -41,7 +56,7 @@ export async function playScene(
   library: string,
   folder: string,
   files: ReadonlyMap<string, Buffer>,
-  before: readonly Done[],
+  before: Told,
   answers: number,
 ): Promise<Scene> {
   mkdirSync(folder);
@@ -59,8 +74,9 @@ export async function playScene(
       note({ phase: 'start' });
       const server = await startChildServer(store, { config: CONFIG, env: onDisk(library, { folder: store, trace }) });
       shared ??= await makeSharedKeys(server);
+      note({ key: (await servedText(server, 'key'))! });
       note({ phase: 'load' });
-      await work(server, shared, answers / 2, (done) => note({ done }));
+      await work(server, shared, answers / 2, note);
       note({ phase: 'stop' });
       await server.terminate();
     }
@@ -74,7 +90,7 @@ async function work(
   server: ChildServer,
   shared: SharedKeys,
   answers: number,
-  answered: (done: Done) => void,
+  note: (note: Note) => void,
 ): Promise<void> {
   const work = new Work(server, shared, CHANGE_OF);
   let left = answers;
@@ -83,7 +99,7 @@ async function work(
     endpoint: server.endpoint,
     connections: CONNECTIONS,
     next: (connection) => (left-- > 0 ? work.next(connection) : null),
-    answered: (answer, connection) => answered(work.done(answer, connection)),
+    answered: (answer, connection) => note({ done: work.done(answer, connection) }),
   }).finally(() => {
     over.now = true;
   });
@@ -93,6 +109,8 @@ async function work(
     const { id } = await client.createKey({ spec: 'AES-256-GCM', origin: 'external' });
     await importInto(client, id, Buffer.alloc(32, 7));
     await client.deleteImportedKeyMaterial({ key: id });
+    const checkpoint = await servedText(server, 'checkpoint');
+    if (checkpoint !== null) note({ checkpoint });
   }
   await load;
 }
@@ -100,7 +118,7 @@ async function work(
 export function readScene(folder: string): Scene {
   const { inodes, before } = JSON.parse(readFileSync(join(folder, 'begin.json'), 'utf8')) as {
     inodes: Record<string, number>;
-    before: Done[];
+    before: Told;
   };
   const files = readFiles(join(folder, 'base'));
   const records = readTrace(join(folder, 'trace'));
@@ -115,10 +133,19 @@ export function readScene(folder: string): Scene {
   return { records, phases, before, disk: () => new TracedDisk(base) };
 }
 
-/** Answers that had come when the first `count` records were written. */
-export function doneBefore({ records, before }: Scene, count: number): readonly Done[] {
-  const notes = records.slice(0, count).map(noteOf);
-  return [...before, ...notes.flatMap((note) => (note !== null && 'done' in note ? [note.done] : []))];
+/** What had been told when the first `count` records were written. */
+export function toldBefore({ records, before }: Scene, count: number): Told {
+  const done = [...before.done];
+  const checkpoints = [...before.checkpoints];
+  let { key } = before;
+  for (const record of records.slice(0, count)) {
+    const note = noteOf(record);
+    if (note === null) continue;
+    if ('done' in note) done.push(note.done);
+    if ('checkpoint' in note) checkpoints.push(note.checkpoint);
+    if ('key' in note) ({ key } = note);
+  }
+  return { done, checkpoints, key };
 }
 
 function noteOf(record: TraceRecord): Note | null {
