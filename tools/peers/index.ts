@@ -5,9 +5,11 @@
  */
 import { type DiskShimPaths, diskShim } from './disk-shim.ts';
 import { type GoPaths, golog, goverify } from './go.ts';
+import { type MotoPaths, moto } from './moto.ts';
 import type { Peer } from './peer.ts';
 import { type PrometheusPaths, prometheus } from './prometheus.ts';
 import { type FolderPaths, type PythonPaths, python, vectors } from './python.ts';
+import { type RsyslogPaths, rsyslog } from './rsyslog.ts';
 import { type ProgramPaths, curl, openssl } from './system.ts';
 import { type VaultPaths, vault } from './vault.ts';
 import { wycheproof } from './wycheproof.ts';
@@ -23,6 +25,8 @@ export interface PeerPaths {
   readonly openssl: ProgramPaths;
   readonly prometheus: PrometheusPaths;
   readonly 'disk-shim': DiskShimPaths;
+  readonly moto: MotoPaths;
+  readonly rsyslog: RsyslogPaths;
   readonly vault: VaultPaths;
 }
 
@@ -38,6 +42,8 @@ export const PEERS: { readonly [Name in PeerName]: Peer<PeerPaths[Name]> } = {
   openssl,
   prometheus,
   'disk-shim': diskShim,
+  moto,
+  rsyslog,
   vault,
 };
 

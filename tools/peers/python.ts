@@ -6,7 +6,7 @@
 import { hash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { glob } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { mustRun, run } from '../run.ts';
 import { installDebian } from './debian.ts';
 import { type Peer, type Say, exists, programPath } from './peer.ts';
@@ -51,13 +51,18 @@ export const vectors: Peer<FolderPaths> = {
   },
 };
 
-async function install(folder: string, say: Say): Promise<void> {
+function install(folder: string, say: Say): Promise<void> {
+  return installEnvironment(folder, REQUIREMENTS, 'about 400 MB on disk', say);
+}
+
+/** A virtual environment in a folder, with the packages of a requirements file, all of them pinned. */
+export async function installEnvironment(folder: string, requirements: string, size: string, say: Say): Promise<void> {
   if (!(await canMakeEnvironments())) await installDebian(['python3', 'python3-venv'], say);
   say('python3 -m venv');
   await mustRun('python3', ['-m', 'venv', '--clear', folder]);
-  say('pip install -r requirements.txt (about 400 MB on disk)');
+  say(`pip install -r ${basename(requirements)} (${size})`);
   const pip = ['-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', '--only-binary', ':all:'];
-  await mustRun(join(folder, 'bin', 'python'), [...pip, '-r', REQUIREMENTS], {
+  await mustRun(join(folder, 'bin', 'python'), [...pip, '-r', requirements], {
     onLine: (line) => {
       if (/^(?:Downloading|Installing|Successfully)/u.test(line.trim())) say(line.trim().slice(0, 120));
     },

@@ -26,7 +26,7 @@ export interface SinkWorld {
 
 const SINKS: { readonly [Kind in SinkKind]: (options: never, world: SinkWorld) => Sink } = {
   file: (options: SinkOptions & { kind: 'file' }, { clock }) => new FileSink(options, clock),
-  syslog: (options: SinkOptions & { kind: 'syslog' }, world) => new SyslogSink(options, world),
+  syslog: (options: SinkOptions & { kind: 'syslog' }, world) => new SyslogSink(options, world, world.clock),
   webhook: (options: SinkOptions & { kind: 'webhook' }, { clock }) => new WebhookSink(options, clock),
   otlp: (options: SinkOptions & { kind: 'otlp' }, world) => new OtlpSink(options, world, world.clock, world.log),
   cloudwatch: (options: SinkOptions & { kind: 'cloudwatch' }, { log }) => new CloudwatchSink(options, log),

@@ -4,7 +4,7 @@
  * @module
  */
 import { readFile } from 'node:fs/promises';
-import { DeliveryError, type FollowedRecord } from '../follow.ts';
+import { DeliveryError, type FollowedRecord, type FollowOptions } from '../follow.ts';
 import type { AuditRecord } from '../opened.ts';
 import type { PostAnswer } from '../post.ts';
 import type { TlsFiles } from './options.ts';
@@ -16,8 +16,8 @@ export interface SinkBatch {
 }
 
 export interface Sink {
-  /** How long new records wait for company, where it is not the follower's own. */
-  readonly lingerMs?: number;
+  /** Its batches, where the follower's own measure does not suit it. */
+  readonly pace?: Pick<FollowOptions, 'lingerMs' | 'batchRecordsMax' | 'batchBytesMax'>;
   /**
    * Resolves once the receiver has the batch. It ends soon after the signal aborts.
    *

@@ -2,21 +2,31 @@
  * Sink: syslog (RFC 5424) over TCP with octet counting (RFC 6587, section 3.4.1) or TLS (RFC 5425).
  *
  * Syslog has no acknowledgement: what was written to a connection may be lost with it. So each batch has a connection of
- * its own, and counts as taken when the receiver has closed it in order after our end: TCP does that only once all of it
- * was read. Left out: UDP, which loses what it likes.
+ * its own, and counts as taken when the receiver has closed it in order after our end. One hole is left: a receiver that
+ * dies while the last bytes are under way may look the same. So when a receiver fails, what it was given last comes again.
+ * Left out: UDP, which loses what it likes.
  *
  * @module
  */
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import type { Clock } from '../../ports/clock.ts';
 import type { FollowedRecord } from '../follow.ts';
 import type { SyslogSinkOptions } from './options.ts';
 import { eventOf, readTls, type Sink, type SinkBatch, type SinkEvent } from './sink.ts';
 
 /** A receiver that neither reads nor closes for so long is taken as one that is away. */
 const SILENCE_MS_MAX = 30_000;
-/** A connection a batch: at most one a second while little happens. */
-const LINGER_MS = 1000;
+/** A connection a batch: at most one a second while little happens, and large batches while much does. */
+const PACE = { lingerMs: 1000, batchRecordsMax: 4096, batchBytesMax: 4 * 1024 * 1024 } as const;
+/**
+ * Between the last byte and our end. A receiver that refuses us closes the connection meanwhile; with TLS 1.3 it looks at
+ * our certificate only when we are sending already.
+ */
+const SETTLE_MS = 100;
+/** What was taken so shortly before a failure comes again, the newest up to so many bytes. */
+const AGAIN_MS = 10_000;
+const AGAIN_BYTES_MAX = 8 * 1024 * 1024;
 /** RFC 5424, section 6.2.1. */
 const SEVERITY = { warning: 4, informational: 6 } as const;
 /** RFC 5424, section 6.4: what says that the message is UTF-8. */
@@ -41,20 +51,41 @@ export interface SyslogOrigin {
   readonly pid: number;
 }
 
+/** A batch that a receiver has taken. */
+interface Taken {
+  readonly atMs: number;
+  readonly bytes: Buffer;
+}
+
 export class SyslogSink implements Sink {
-  readonly lingerMs = LINGER_MS;
+  readonly pace = PACE;
   readonly #options: SyslogSinkOptions;
   readonly #origin: SyslogOrigin;
+  readonly #clock: Clock;
+  /** Taken of late, the oldest first. */
+  #recent: readonly Taken[] = [];
+  /** What comes again before anything new; null while all goes well. */
+  #again: readonly Taken[] | null = null;
 
-  constructor(options: SyslogSinkOptions, origin: SyslogOrigin) {
+  constructor(options: SyslogSinkOptions, origin: SyslogOrigin, clock: Clock) {
     this.#options = options;
     this.#origin = origin;
+    this.#clock = clock;
   }
 
   async deliver({ logId, records }: SinkBatch, signal: AbortSignal): Promise<void> {
     const frames = records.map((record) => frameOf(syslogMessage(this.#options, this.#origin, logId, record)));
-    const socket = await this.#connect();
-    await sendAndClose(socket, Buffer.concat(frames), signal);
+    const bytes = Buffer.concat(frames);
+    try {
+      const again = this.#again ?? [];
+      await sendAndClose(await this.#connect(), [...again.map((taken) => taken.bytes), bytes], signal);
+    } catch (error) {
+      this.#again ??= newest(this.#recent, this.#clock.now() - AGAIN_MS);
+      throw error;
+    }
+    const nowMs = this.#clock.now();
+    this.#recent = newest([...(this.#again ?? this.#recent), { atMs: nowMs, bytes }], nowMs - AGAIN_MS);
+    this.#again = null;
   }
 
   async close(): Promise<void> {
@@ -111,10 +142,21 @@ function escaped(value: string): string {
   return value.replaceAll(/[\\"\]]/g, String.raw`\$&`).replaceAll(/[\u0000-\u001f\u007f]/g, '?');
 }
 
-/** Resolves when the receiver has closed the connection after our end. */
-function sendAndClose(socket: Socket, bytes: Buffer, signal: AbortSignal): Promise<void> {
+/** Batches since a time, the newest of them that are within `AGAIN_BYTES_MAX`. */
+function newest(taken: readonly Taken[], sinceMs: number): readonly Taken[] {
+  let bytes = 0;
+  const first = taken.findLastIndex((one) => {
+    bytes += one.bytes.length;
+    return one.atMs < sinceMs || bytes > AGAIN_BYTES_MAX;
+  });
+  return taken.slice(first + 1);
+}
+
+/** Resolves when the receiver has closed the connection after our end, and not before. */
+function sendAndClose(socket: Socket, parts: readonly Buffer[], signal: AbortSignal): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  let written = false;
+  let settling: NodeJS.Timeout | null = null;
+  let ended = false;
   const fail = (error: Error): void => {
     reject(error);
     socket.destroy();
@@ -126,15 +168,21 @@ function sendAndClose(socket: Socket, bytes: Buffer, signal: AbortSignal): Promi
     fail(new Error(`the receiver has neither read nor closed for ${SILENCE_MS_MAX / 1000} s`));
   });
   socket.once('error', fail);
-  socket.once('finish', () => {
-    written = true;
-  });
   socket.once('end', () => {
-    if (!written) fail(new Error('the receiver closed the connection before it had everything'));
+    if (!ended) fail(new Error('the receiver closed the connection before the end: it refuses us, or goes down'));
   });
   socket.once('close', () => resolve());
   // What a receiver says is of no interest, but its end is, and that comes after it.
   socket.resume();
-  socket.end(bytes);
-  return promise.finally(() => signal.removeEventListener('abort', aborted));
+  for (const part of parts.slice(0, -1)) socket.write(part);
+  socket.write(parts.at(-1)!, () => {
+    settling = setTimeout(() => {
+      ended = true;
+      socket.end();
+    }, SETTLE_MS);
+  });
+  return promise.finally(() => {
+    signal.removeEventListener('abort', aborted);
+    if (settling !== null) clearTimeout(settling);
+  });
 }

@@ -74,7 +74,7 @@ function follow({ name, from = 'beginning', filter }: SinkOptions, sink: Sink): 
     source,
     from,
     log,
-    ...(sink.lingerMs === undefined ? {} : { lingerMs: sink.lingerMs }),
+    ...sink.pace,
     handle: async (batch, signal) => {
       const records = batch.records.filter((record) => passes(filter, record));
       if (records.length > 0) await sink.deliver({ logId, records }, signal);
