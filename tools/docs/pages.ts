@@ -7,6 +7,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { configurationPage } from './configuration.ts';
 import { errorsPage } from './errors.ts';
+import { metricsPage } from './metrics.ts';
 
 export interface Page {
   /** Relative to the root of the repository. */
@@ -17,6 +18,7 @@ export interface Page {
 export const PAGES: readonly Page[] = [
   { path: 'docs/reference/configuration.md', text: configurationPage },
   { path: 'docs/reference/errors.md', text: errorsPage },
+  { path: 'docs/reference/metrics.md', text: metricsPage },
 ];
 
 /** The pages whose file is missing, or is not what the code says. */

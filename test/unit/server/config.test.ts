@@ -134,6 +134,23 @@ describe('a mistake', () => {
     ['another database', 'store: { kind: postgres }', /`store.kind`/],
     ['no tenant', 'tenants: []', /`tenants`/],
     ['a limit of nothing', 'limits: { cryptoPerSecond: 0 }', /`limits.cryptoPerSecond`/],
+    ['a format of the log that there is not', 'log: { format: xml }', /`log.format`/],
+    ['a level of the log that there is not', 'log: { level: debug }', /`log.level`/],
+    [
+      'traces to no URL',
+      'telemetry: { traces: { endpoint: "collector:4318" } }',
+      /`telemetry.traces.endpoint`: Invalid URL/,
+    ],
+    [
+      'traces of more than all',
+      'telemetry: { traces: { endpoint: "http://c/", ratio: 2 } }',
+      /`telemetry.traces.ratio`: .*1/,
+    ],
+    [
+      'a header for the collector that stands there as it is',
+      'telemetry: { traces: { endpoint: "http://c/", headers: { x-key: hush } } }',
+      /`telemetry.traces.headers.x-key`: a secret is given as/,
+    ],
     ['a list at the top', '- a', /the top/],
     ['a text at the top', 'hello', /the top/],
     ['`__proto__`', '__proto__: { region: x }', /there is no `__proto__`/],

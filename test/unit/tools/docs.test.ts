@@ -58,6 +58,18 @@ suite('generated pages', () => {
     assert.throws(() => pageOf(strange), /`\.port` has the keyword `multipleOf`/);
   });
 
+  test('name every alert rule, and say what to do about it', async () => {
+    const text = await page('docs/operating/monitoring.md');
+    const alerts = [...(await page('deploy/prometheus/alerts.yaml')).matchAll(/- alert: (\w+)/g)].map(
+      ([, name]) => name!,
+    );
+    assert.ok(alerts.length >= 18, String(alerts.length));
+    assert.deepEqual(
+      [...text.matchAll(/^\| `(Claviger\w+)` \| .+ \| .+ \|$/gm)].map(([, name]) => name),
+      alerts,
+    );
+  });
+
   test('name every field of a record in docs/reference/audit-record.md', async () => {
     const text = await page('docs/reference/audit-record.md');
     const missing = Object.keys(auditRecord.shape).filter((field) => !text.includes(`| \`${field}\` |`));
