@@ -13,6 +13,9 @@ const AHEAD = 8;
 
 /** Up to 256 records, with what lies beside them. Places are indexes of records. */
 export interface Chunk {
+  /** Index of the first record of the bundle. */
+  readonly start: number;
+  /** Index of the first record that is asked for; more than `start` where a reading goes on within a bundle. */
   readonly from: number;
   readonly to: number;
   readonly entriesFile: string;
@@ -28,8 +31,8 @@ export interface Chunk {
   opening(index: number): string | null;
   /** The index that the record at a place claims; null outside this chunk, and where there is none. */
   claimed(index: number): number | null;
-  /** True for the first record of a chunk whose hash tile is missing. */
-  leavesMissing(index: number): boolean;
+  /** Hashes in the hash tile: as many as there are records, where it is whole; null where it is missing. */
+  readonly leavesCount: number | null;
 }
 
 export class LogReader {
@@ -69,6 +72,7 @@ export class LogReader {
     const lines = openings === null ? [] : Buffer.from(openings.bytes).toString().split('\n');
     const inside = (at: number): boolean => at >= start && at < start + width;
     return {
+      start,
       from,
       to: start + width,
       entriesFile: tilePath('tile/entries', index, width),
@@ -87,7 +91,7 @@ export class LogReader {
         const entry = inside(at) ? entries[at - start] : undefined;
         return entry === undefined ? null : claimedIndex(entry);
       },
-      leavesMissing: (at) => leaves === null && at === from,
+      leavesCount: leaves === null ? null : leaves.length / HASH_BYTES,
     };
   }
 

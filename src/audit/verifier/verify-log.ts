@@ -148,6 +148,8 @@ class Pass {
   #tileTree: GrowingTree | null = null;
   #differing: number[] = [];
   #suspects: Finding[] = [];
+  /** Older checkpoints at sizes within the stretch, and whose root theirs was. */
+  #seenInStretch: { size: number; name: string; fitsRecords: boolean; fitsTiles: boolean }[] = [];
   /** Size of the last checkpoint whose root was that of the records or of the tiles. */
   #settled = 0;
 
@@ -244,6 +246,7 @@ class Pass {
     };
     await settle();
     for await (const chunk of this.#reader.chunks(this.#position, size)) {
+      this.#suspectLeaves(chunk);
       for (let at = chunk.from; at < chunk.to; at++) {
         if (chunk.entry(at) === null && chunk.leaf(at) === null) await this.#endWithout(chunk, at);
         this.#take(chunk, at);
@@ -265,9 +268,6 @@ class Pass {
     const entry = chunk.entry(index);
     const tile = chunk.leaf(index);
     const leaf = entry === null ? null : leafHash(entry);
-    if (tile === null && chunk.leavesMissing(index)) {
-      this.#suspect('missing-file', `there is no \`${chunk.leavesFile}\``, index);
-    }
     if (leaf === null || (tile !== null && !leaf.equals(tile))) {
       this.#tileTree ??= this.#tree!.clone();
       if (this.#differing.length < FINDINGS_MAX) this.#differing.push(index);
@@ -278,11 +278,23 @@ class Pass {
     if (entry !== null) this.#readRecord(chunk, index, entry);
   }
 
+  #suspectLeaves({ leavesCount, leavesFile, start, from, to }: Chunk): void {
+    const width = to - start;
+    if (leavesCount === null) this.#suspect('missing-file', `there is no \`${leavesFile}\``, from);
+    else if (leavesCount !== width) {
+      const place = Math.min(to, start + Math.floor(leavesCount));
+      this.#suspect('tile-changed', `\`${leavesFile}\` has ${leavesCount} hashes in place of ${width}`, place);
+    }
+  }
+
   /** Neither the record nor its hash is there: nothing can be verified from here on. */
   async #endWithout(chunk: Chunk, index: number): Promise<never> {
-    this.#flush();
     const { size } = this.#newest;
-    if (await this.#reader.endsAt(index, size)) return this.#end('tail-cut', tailCut(index, size), index);
+    const cut = await this.#reader.endsAt(index, size);
+    // A hash tile that ends where the records end is cut with them.
+    if (cut) this.#suspects = this.#suspects.filter((suspect) => suspect.index! < index);
+    this.#flush();
+    if (cut) return this.#end('tail-cut', tailCut(index, size), index);
     return this.#end('missing-file', `record ${index} is missing, and \`${chunk.leavesFile}\` as well`, index);
   }
 
@@ -337,17 +349,29 @@ class Pass {
     const fitsRecords = this.#tree?.root().equals(root) ?? false;
     const fitsTiles = this.#tileTree?.root().equals(root) ?? false;
     if (seenBefore !== null) {
-      if (fitsRecords || fitsTiles) this.#sinceSizes.push(size);
-      else this.#tellRewritten(size, seenBefore);
+      this.#seenInStretch.push({ size, name: seenBefore, fitsRecords, fitsTiles });
       return;
     }
-    if (fitsRecords) await this.#settleTiles();
-    else if (fitsTiles) await this.#settleRecords();
-    else this.#endUnsigned(size);
+    if (!fitsRecords && !fitsTiles) this.#endUnsigned(size);
+    this.#goesOnFrom(fitsRecords ? 'fitsRecords' : 'fitsTiles');
+    if (fitsRecords) await this.#settleTiles(size);
+    else await this.#settleRecords(size);
     this.#settled = size;
     this.#tileTree = null;
     this.#differing = [];
-    this.#suspects = [];
+  }
+
+  /**
+   * Older checkpoints within the stretch: their roots have to be those of the tree that this one signs, too. Hash tiles of
+   * a history that was signed anew would otherwise stand in for the records.
+   */
+  #goesOnFrom(signed: 'fitsRecords' | 'fitsTiles'): void {
+    for (const { size, name, ...fits } of this.#seenInStretch) {
+      // A tree without differences is the same for both.
+      if (fits[signed] || (fits.fitsRecords && (this.#differing[0] ?? size) >= size)) this.#sinceSizes.push(size);
+      else this.#tell('rewritten', `the log was rewritten: its first ${size} records are not those of ${name}`);
+    }
+    this.#seenInStretch = [];
   }
 
   /** Neither the records nor the hash tiles are what was signed: no later record can be told from a forged one. */
@@ -367,7 +391,7 @@ class Pass {
   }
 
   /** The records are those that were signed; hash tiles that differ are wrong. */
-  async #settleTiles(): Promise<void> {
+  async #settleTiles(size: number): Promise<void> {
     const told = new Set<string>();
     for (const index of this.#differing) {
       const tile = Math.floor(index / TILE_WIDTH);
@@ -377,12 +401,12 @@ class Pass {
       const message = `\`${file}\` has another hash for record ${index} than the record`;
       this.#suspects.push(finding('tile-changed', message, index));
     }
-    this.#flush();
+    this.#flush(size);
     await this.#compareTiles(this.#tree!.takeFullTiles());
   }
 
   /** The hash tiles are those that were signed; the records were changed, removed, inserted or moved. */
-  async #settleRecords(): Promise<void> {
+  async #settleRecords(size: number): Promise<void> {
     const { findings, goesOn } = await diagnose(this.#reader, { differing: this.#differing, size: this.#newest.size });
     // What the records that were changed say for themselves is of no interest any more.
     const wrong = new Set(this.#differing);
@@ -391,15 +415,10 @@ class Pass {
       ({ index }) => index === null || (goesOn ? !wrong.has(index) : index < first!),
     );
     this.#suspects.push(...findings);
-    this.#flush();
+    this.#flush(size);
     if (!goesOn) throw new Enough();
     this.#tree = this.#tileTree!;
     await this.#compareTiles(this.#tree.takeFullTiles());
-  }
-
-  #tellRewritten(size: number, name: string): void {
-    const message = `the log was rewritten: its first ${size} records are not those of ${name}`;
-    this.#tell('rewritten', message, null);
   }
 
   /** Tiles above the leaves. */
@@ -497,7 +516,11 @@ class Pass {
     const { live } = this.#source;
     if (!live) return false;
     await (this.#options.sleep ?? sleep)(CATCH_UP_PAUSE_MS);
-    const newer = await newestCheckpoint(this.#source, this.#options.key);
+    const newer = await newestCheckpoint(this.#source, this.#options.key).catch((error: unknown) => {
+      if (!(error instanceof FindingError)) throw error;
+      this.#tell(error.finding.kind, error.message);
+      return this.#newest;
+    });
     const { size } = this.#newest;
     if (newer.size <= size) return false;
     this.#newest = newer;
@@ -542,10 +565,13 @@ class Pass {
     if (this.#suspects.length < FINDINGS_MAX) this.#suspects.push(finding(kind, message, index));
   }
 
-  #flush(): void {
-    const suspects = this.#suspects.toSorted((a, b) => (a.index ?? -1) - (b.index ?? -1));
-    this.#suspects = [];
-    for (const { kind, message, index } of suspects) this.#tell(kind, message, index);
+  /** Tells what was suspected of records below an index; the rest waits for its own stretch to end. */
+  #flush(below = Infinity): void {
+    const suspects = this.#suspects.toSorted((a, b) => (a.index ?? 0) - (b.index ?? 0));
+    this.#suspects = suspects.filter(({ index }) => (index ?? 0) >= below);
+    for (const { kind, message, index } of suspects) {
+      if ((index ?? 0) < below) this.#tell(kind, message, index);
+    }
   }
 
   #tell(kind: FindingKind, message: string, index: number | null = null): void {

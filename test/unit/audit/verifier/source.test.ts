@@ -97,6 +97,12 @@ describe('a log over HTTP', () => {
     // One that never tells why is found.
     current = between;
     assert.equal((await verify(fetch)).findings[0]!.kind, 'opening-missing');
+    // And one whose next checkpoint is a forged one, too.
+    const forged = await verify(fetch, () => {
+      current = new Map([...between, ['checkpoint', Buffer.from('none')]]);
+      return Promise.resolve();
+    });
+    assert.equal(forged.findings[0]!.kind, 'bad-note');
   });
 
   test('that asks for patience gets it, and one that is not there is told', async () => {

@@ -280,6 +280,17 @@ describe('the service itself lies, and signs it', () => {
     assert.equal((await firstFinding(listed, { since }))![0], 'fork');
   });
 
+  test('the log rewritten and signed beside the hash tiles of before is found by an older checkpoint', async () => {
+    const before = wholeLog({ records: 400 });
+    const log = wholeLog({ records: RECORDS });
+    edit(80)(log.records);
+    const files = fixtureFiles(log.records, before.key, [RECORDS]);
+    putTiles(files, entriesOf(fixtureRecords({ records: RECORDS })).map(leafHash));
+    const since = [{ name: '`old.txt`', note: before.files.get('checkpoint')! }];
+    assert.equal((await firstFinding({ key: before.key, files }))![0], 'tile-changed');
+    assert.equal((await firstFinding({ key: before.key, files }, { since }))![0], 'rewritten');
+  });
+
   test('a fork is found: two checkpoints of one size in the list', async () => {
     const log = wholeLog({ records: RECORDS }, SIZES);
     const other = signed(edit(80));
@@ -439,6 +450,20 @@ describe('hash tiles', () => {
       log.files.delete(path);
       const [kind, , message] = (await firstFinding(log))!;
       assert.deepEqual([kind, message], ['missing-file', `there is no \`${path}\``]);
+    }
+  });
+
+  test('that are too short or too long are told by their name', async () => {
+    for (const path of ['tile/0/000', 'tile/0/002.p/88', 'tile/1/000.p/2']) {
+      for (const change of [
+        (bytes: Buffer) => bytes.subarray(0, -32),
+        (bytes: Buffer) => Buffer.concat([bytes, bytes]),
+      ]) {
+        const log = wholeLog({ records: RECORDS }, SIZES);
+        log.files.set(path, change(log.files.get(path)!));
+        const [kind, , message] = (await firstFinding(log))!;
+        assert.deepEqual([kind, message.startsWith(`\`${path}\` `)], ['tile-changed', true], message);
+      }
     }
   });
 
