@@ -9,6 +9,7 @@
  * @see https://www.w3.org/TR/trace-context/ section 3.2
  * @module
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   context,
   defaultTextMapGetter,
@@ -42,7 +43,8 @@ const ASKED_PER_SECOND_MAX = 1000;
 /** Spans that wait to be sent; beyond, they are dropped, for requests do not wait for a collector. */
 const SPANS_WAITING_MAX = 8192;
 const EXPORT_INTERVAL_MS = 2000;
-const EXPORT_TIMEOUT_MS = 10_000;
+/** Time for one export with its repeats, and for the last ones at a stop: nothing is worth waiting for longer. */
+const EXPORT_TIMEOUT_MS = 3000;
 const NAME = 'claviger';
 const SDK_PACKAGES = [
   '@opentelemetry/core',
@@ -114,7 +116,8 @@ async function exportingTracer({ endpoint, ratio, headers = {} }: TracesConfig):
       return wanted ? spanOf(tracer, w3c, name, carrier, parent) : null;
     },
     // What cannot be sent at the end is lost; a stop must not fail, or wait long, because of a collector.
-    close: () => provider.shutdown().catch(() => undefined),
+    close: () =>
+      Promise.race([provider.shutdown().catch(() => undefined), sleep(EXPORT_TIMEOUT_MS, undefined, { ref: false })]),
   };
 }
 

@@ -146,14 +146,14 @@ test('strangers can ask for only so many traces a second', async () => {
   assert.ok(collector.spans().length >= before);
 });
 
-test('a collector that is away costs no answer, and no stop', async () => {
+test('a collector that is away costs no answer, and a stop no more than a few seconds', async () => {
   const dead = await startCollector();
   await dead.stop();
   const alone = await startTestServer({ config: tracesTo(dead, 1) });
   for (let n = 0; n < 20; n++) assert.equal((await alone.fetch('GET', '/v1/health')).status, 200);
   const begunMs = performance.now();
   await alone.stop();
-  assert.ok(performance.now() - begunMs < 15_000);
+  assert.ok(performance.now() - begunMs < 8000);
 });
 
 test('headers of the configuration are sent along, to the collector only', async () => {
