@@ -4,7 +4,7 @@
  * @module
  */
 import { isUtf8 } from 'node:buffer';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { z } from 'zod';
 import type { Proof } from '../auth/authenticator.ts';
 import { ClavigerError, errorOf } from '../errors.ts';
@@ -18,10 +18,20 @@ export const BODY_BYTES_MAX = 1024 * 1024;
 /** No body of ours is nested deeper than 5. */
 const JSON_DEPTH_MAX = 16;
 
+/** A request with its whole body. */
+export interface HttpRequest {
+  readonly message: IncomingMessage;
+  /** As it was sent, still percent-encoded. */
+  readonly path: string;
+  /** Without its question mark; empty where there is none. */
+  readonly query: string;
+  readonly body: Buffer;
+}
+
 /** A new call of a request that has just come. */
 export function callOf(
   { clock, random, observer }: Services,
-  request: FastifyRequest,
+  { message }: HttpRequest,
   gateway: GatewayName,
   proof: Proof,
   more: { readonly dryRun?: boolean; readonly idempotency?: Idempotency | null } = {},
@@ -29,12 +39,12 @@ export function callOf(
   return {
     proof,
     gateway,
-    source: request.socket.remoteAddress ?? null,
+    source: message.socket.remoteAddress ?? null,
     requestId: uuidV7(clock.now(), random.bytes(10)),
     startedMs: monotonicMs(),
     dryRun: more.dryRun ?? false,
     idempotency: more.idempotency ?? null,
-    trace: observer.trace(request.method, request.headers),
+    trace: observer.trace(message.method!, message.headers),
   };
 }
 
@@ -89,20 +99,23 @@ function wordsOf(issue: z.core.$ZodIssue): string {
 
 /** Sends the answer to a call, and ends its span; nothing that leaves here may be kept by a cache. */
 export function send(
-  reply: FastifyReply,
+  response: ServerResponse,
   { trace }: Call,
   status: number,
   headers: Record<string, string>,
   body: string | Uint8Array,
 ): void {
-  reply.raw.writeHead(status, {
+  const length = Buffer.byteLength(body);
+  response.writeHead(status, {
     ...headers,
     ...trace?.headers(),
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
-    'content-length': Buffer.byteLength(body),
+    'content-length': length,
   });
-  reply.raw.end(body);
+  // Where every character is one byte, it need not be looked for others again.
+  if (typeof body === 'string' && length === body.length) response.end(body, 'latin1');
+  else response.end(body);
   if (trace === null) return;
   trace.set({ 'http.response.status_code': status });
   trace.end(status >= 500 ? String(status) : undefined);

@@ -5,17 +5,20 @@
  */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync, watchFile, unwatchFile } from 'node:fs';
-import { createSecureContext, type Server as TlsServer } from 'node:tls';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
+import type { Duplex } from 'node:stream';
+import { createSecureContext } from 'node:tls';
 import { promisify } from 'node:util';
-import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { ClavigerError, errorOf } from '../errors.ts';
+import { ClavigerError } from '../errors.ts';
 import { refuseAwsKms, serveAwsKms } from '../gateways/aws-kms/gateway.ts';
-import { BODY_BYTES_MAX } from '../gateways/http-call.ts';
-import { serveJwks } from '../gateways/jwks/gateway.ts';
+import type { HttpRequest } from '../gateways/http-call.ts';
+import { jwksOfTenant } from '../gateways/jwks/gateway.ts';
 import { refuseRest, serveRest } from '../gateways/rest/gateway.ts';
 import { docsPage } from '../gateways/rest/docs.ts';
 import { openApi } from '../gateways/rest/openapi.ts';
 import type { Services } from '../operations/services.ts';
+import { readRequest } from './read-request.ts';
 
 /** Time for a whole request to come in: slow senders must not hold connections. */
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -50,18 +53,18 @@ export interface HttpServer {
 
 export async function startHttp(services: Services, { address, port, tls }: ListenOptions): Promise<HttpServer> {
   const inUse: InUse | null = tls === null ? null : { from: tls, read: readCertificate(tls) };
-  const app = buildApp(services, inUse);
-  readHttp(services, app, inUse);
-  const stopWatching = inUse === null ? () => undefined : watchCertificate(services, app, inUse);
+  const server = makeServer(services, inUse);
+  readHttp(services, server, inUse);
+  const stopWatching = inUse === null ? () => undefined : watchCertificate(services, server, inUse);
   try {
-    await app.listen({ host: address, port });
+    await listening(server, address, port);
   } catch (cause) {
     stopWatching();
     throw new ClavigerError('INVALID_ARGUMENT', `cannot listen on ${address}:${port}: ${(cause as Error).message}`, {
       cause,
     });
   }
-  const bound = app.server.address();
+  const bound = server.address();
   const boundPort = typeof bound === 'object' && bound !== null ? bound.port : port;
   const host = address.includes(':') ? `[${address}]` : address;
   return {
@@ -69,102 +72,129 @@ export async function startHttp(services: Services, { address, port, tls }: List
     close: async () => {
       stopWatching();
       // Closing closes what is idle; what is busy now becomes idle later, and would be kept alive for a minute.
-      const sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS);
-      const giveUp = setTimeout(() => app.server.closeAllConnections(), STOP_TIMEOUT_MS);
-      await app.close();
+      const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
+      const giveUp = setTimeout(() => server.closeAllConnections(), STOP_TIMEOUT_MS);
+      await new Promise((resolve) => server.close(resolve));
       clearInterval(sweep);
       clearTimeout(giveUp);
     },
   };
 }
 
-function buildApp(services: Services, inUse: InUse | null): FastifyInstance {
-  const common = {
-    bodyLimit: BODY_BYTES_MAX,
+function makeServer(services: Services, inUse: InUse | null): Server {
+  const options = {
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-    forceCloseConnections: 'idle' as const,
-    routerOptions: { maxParamLength: 512 },
-    exposeHeadRoutes: false,
-    // What still comes on an open connection while the server stops is answered as ever: the service closes after it.
-    return503OnClosing: false,
-    // What fails before there is a route: a path that cannot be decoded.
-    frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
-      void refuseUnread(services, error, request, reply),
+    maxHeaderSize: HEADER_BYTES_MAX,
   };
-  const app =
+  const answer = answering(services);
+  const server =
     inUse === null
-      ? Fastify({ ...common, http: { maxHeaderSize: HEADER_BYTES_MAX } })
-      : (Fastify({
-          ...common,
-          https: { ...inUse.read, minVersion: inUse.from.minVersion, maxHeaderSize: HEADER_BYTES_MAX },
-        }) as unknown as FastifyInstance);
-
-  // Every body is taken as bytes: signatures cover bytes, and what is not JSON is refused with a record.
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-  app.addHook('preHandler', (request, _reply, done) => {
-    request.body ??= Buffer.alloc(0);
-    done();
-  });
-
-  const spec = JSON.stringify(openApi(services.version));
-  const docs = docsPage();
-  app.get('/livez', (_request, reply) => reply.type('text/plain').send('ok'));
-  app.get('/readyz', (_request, reply) => {
-    const ready = services.ledger.healthy;
-    return reply
-      .code(ready ? 200 : 503)
-      .type('text/plain')
-      .send(ready ? 'ready' : 'unavailable');
-  });
-  app.get('/openapi.json', (_request, reply) => reply.type('application/json').send(spec));
-  app.get('/docs', (_request, reply) =>
-    reply
-      .type('text/html; charset=utf-8')
-      .header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'")
-      .send(docs),
-  );
-  app.get('/v1/tenants/:tenant/jwks.json', (request, reply) => serveJwks(services, request, reply));
-  app.post('/', (request, reply) => serveAwsKms(services, request, reply));
-  app.get('/metrics', (request, reply) => serveRest(services, request, reply));
-  app.all('/v1/*', (request, reply) => serveRest(services, request, reply));
-  app.setNotFoundHandler((request, reply) => serveRest(services, request, reply));
-  app.setErrorHandler((error: FastifyError, request, reply) => refuseUnread(services, error, request, reply));
-  return app;
+      ? createServer(options, answer)
+      : createTlsServer({ ...options, ...inUse.read, minVersion: inUse.from.minVersion }, answer);
+  return server.on('clientError', refuseUnparsed);
 }
 
+function listening(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+/** What everybody may read, by path: it is the same for all and says nothing of any tenant. */
+type Page = () => {
+  readonly status?: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+};
+
+/** Which gateway answers a request. A path that none has is refused by the REST API, in its words and with a record. */
+function answering(services: Services): (message: IncomingMessage, response: ServerResponse) => void {
+  const pages = publicPages(services);
+  return (message, response) => {
+    readRequest(message, (request, unread) => {
+      const answered = unread === null ? answer(request, response) : refuseUnread(request, response, unread);
+      answered.catch((error: unknown) => {
+        // Gateways answer with every error; what comes here is a mistake of ours.
+        services.log.write('error', 'internal error of the server', { cause: (error as Error).stack });
+        response.destroy();
+      });
+    });
+  };
+
+  async function answer(request: HttpRequest, response: ServerResponse): Promise<void> {
+    const { path, message } = request;
+    const { method } = message;
+    if (method === 'POST' && path === '/') return serveAwsKms(services, request, response);
+    const page = method === 'GET' ? pages.get(path) : undefined;
+    if (page !== undefined) return sendPage(response, page());
+    const tenant = method === 'GET' ? /^\/v1\/tenants\/([^/]+)\/jwks\.json$/.exec(path)?.[1] : undefined;
+    if (tenant !== undefined) {
+      const body = JSON.stringify(await jwksOfTenant(services, tenant));
+      return sendPage(response, { headers: { ...JSON_TYPE, 'cache-control': 'public, max-age=60' }, body });
+    }
+    return serveRest(services, request, response);
+  }
+
+  /** A request that could not be read to its end: the caller is told in the words of the gateway it asked. */
+  function refuseUnread(request: HttpRequest, response: ServerResponse, error: ClavigerError): Promise<void> {
+    response.setHeader('connection', 'close');
+    const aws = request.message.method === 'POST' && request.path === '/';
+    return aws ? refuseAwsKms(services, request, response, error) : refuseRest(services, request, response, error);
+  }
+}
+
+function publicPages({ version, ledger }: Services): ReadonlyMap<string, Page> {
+  const spec = JSON.stringify(openApi(version));
+  const docs = docsPage();
+  const word = (status: number, body: string): ReturnType<Page> => ({ status, headers: TEXT_TYPE, body });
+  return new Map<string, Page>([
+    ['/livez', () => word(200, 'ok')],
+    ['/readyz', () => (ledger.healthy ? word(200, 'ready') : word(503, 'unavailable'))],
+    ['/openapi.json', () => ({ headers: JSON_TYPE, body: spec })],
+    ['/docs', () => ({ headers: DOCS_HEADERS, body: docs })],
+  ]);
+}
+
+const TEXT_TYPE = { 'content-type': 'text/plain' };
+const JSON_TYPE = { 'content-type': 'application/json' };
+const DOCS_HEADERS = {
+  'content-type': 'text/html; charset=utf-8',
+  'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'",
+};
+
+function sendPage(response: ServerResponse, { status = 200, headers, body }: ReturnType<Page>): void {
+  response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) });
+  response.end(body);
+}
+
+/** What is no HTTP, or came too slowly, is told so in a line, and its connection ends. */
+function refuseUnparsed(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const status = UNPARSED_STATUS.get(error.code ?? '') ?? '400 Bad Request';
+  socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+}
+
+const UNPARSED_STATUS: ReadonlyMap<string, string> = new Map([
+  ['HPE_HEADER_OVERFLOW', '431 Request Header Fields Too Large'],
+  ['ERR_HTTP_REQUEST_TIMEOUT', '408 Request Timeout'],
+]);
+
 /** Has the server's own values read at each scrape. */
-function readHttp({ observer: { metrics } }: Services, app: FastifyInstance, inUse: InUse | null): void {
-  metrics.read('claviger_http_connections', () => promisify(app.server.getConnections.bind(app.server))());
+function readHttp({ observer: { metrics } }: Services, server: Server, inUse: InUse | null): void {
+  metrics.read('claviger_http_connections', () => promisify(server.getConnections.bind(server))());
   if (inUse === null) return;
   metrics.read(
     'claviger_tls_certificate_expiry_timestamp_seconds',
     () => new X509Certificate(inUse.read.cert).validToDate.getTime() / 1000,
   );
-}
-
-function unreadError(cause: FastifyError): ClavigerError {
-  switch (cause.code) {
-    case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return errorOf('BodyTooLarge', `the body is larger than ${BODY_BYTES_MAX} bytes`);
-    case 'FST_ERR_BAD_URL':
-      return new ClavigerError('INVALID_ARGUMENT', 'the path is not percent-encoded as it should be', { cause });
-    default:
-      return new ClavigerError('INVALID_ARGUMENT', 'the request could not be read', { cause });
-  }
-}
-
-/** A request that Fastify could not read: the caller is told in the words of the gateway it asked. */
-function refuseUnread(
-  services: Services,
-  error: FastifyError,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): Promise<void> {
-  const told = unreadError(error);
-  const aws = request.method === 'POST' && request.url.split('?')[0] === '/';
-  return aws ? refuseAwsKms(services, request, reply, told) : refuseRest(services, request, reply, told);
 }
 
 /**
@@ -195,12 +225,12 @@ interface InUse {
 }
 
 /** Takes a new certificate over without a restart; a broken one is told and the old one stays. */
-function watchCertificate({ log }: Services, app: FastifyInstance, inUse: InUse): () => void {
+function watchCertificate({ log }: Services, server: Server, inUse: InUse): () => void {
   const tls = inUse.from;
   const reload = (): void => {
     try {
       const read = readCertificate(tls);
-      (app.server as unknown as TlsServer).setSecureContext({ ...read, minVersion: tls.minVersion });
+      (server as TlsServer).setSecureContext({ ...read, minVersion: tls.minVersion });
       inUse.read = read;
       log.write('info', 'certificate reloaded', { certificate: tls.certificate });
     } catch (error) {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { ServerResponse } from 'node:http';
 import type { Proof } from '../../auth/authenticator.ts';
 import { ClavigerError, errorOf, toClavigerError } from '../../errors.ts';
 import { printable } from '../../model/ids.ts';
@@ -12,14 +12,13 @@ import { execute, refuse } from '../../operations/execute.ts';
 import type { Call } from '../../operations/operation.ts';
 import type { Services } from '../../operations/services.ts';
 import { encodeBytes } from '../../wire/index.ts';
-import { callOf, parseWith, readJson, send } from '../http-call.ts';
+import { callOf, parseWith, readJson, send, type HttpRequest } from '../http-call.ts';
 import { AWS_OPERATIONS, UNSUPPORTED_OPERATIONS, type AwsOperation } from './operations.ts';
 
 const TARGET_PREFIX = 'TrentService.';
 const CONTENT_TYPE = { 'content-type': 'application/x-amz-json-1.1' };
 
-export async function serveAwsKms(services: Services, request: FastifyRequest, reply: FastifyReply): Promise<void> {
-  reply.hijack();
+export async function serveAwsKms(services: Services, request: HttpRequest, response: ServerResponse): Promise<void> {
   let call = callOf(services, request, 'aws', proofOf(request));
   try {
     const row = await found(services, call, request);
@@ -30,46 +29,35 @@ export async function serveAwsKms(services: Services, request: FastifyRequest, r
     const answer = await execute(services, row.operation, call, input);
     if (answer.kind === 'replay') throw new ClavigerError('INTERNAL', 'nothing is replayed here');
     const body = row.toAnswer(answer.output as never, fields as never);
-    send(reply, call, 200, headersOf(call), body === null ? '' : JSON.stringify(encodeBytes(body)));
+    send(response, call, 200, headersOf(call), body === null ? '' : JSON.stringify(encodeBytes(body)));
   } catch (thrown) {
-    sendError(reply, call, toClavigerError(thrown));
+    sendError(response, call, toClavigerError(thrown));
   }
 }
 
 /** Refuses a request whose body could not be read; without it there is no signature to check. */
 export async function refuseAwsKms(
   services: Services,
-  request: FastifyRequest,
-  reply: FastifyReply,
+  request: HttpRequest,
+  response: ServerResponse,
   error: ClavigerError,
 ): Promise<void> {
-  reply.hijack();
   const call = callOf(services, request, 'aws', { kind: 'unread', error });
   try {
     await refuse(services, null, call, error);
   } catch (thrown) {
-    sendError(reply, call, toClavigerError(thrown));
+    sendError(response, call, toClavigerError(thrown));
   }
 }
 
-function proofOf(request: FastifyRequest): Proof {
-  const { method, url = '/', rawHeaders } = request.raw;
-  const at = url.indexOf('?');
-  return {
-    kind: 'sigv4',
-    request: {
-      method: method ?? '',
-      path: at === -1 ? url : url.slice(0, at),
-      query: at === -1 ? '' : url.slice(at + 1),
-      headers: rawHeaders,
-      body: request.body as Buffer,
-    },
-  };
+function proofOf({ message, path, query, body }: HttpRequest): Proof {
+  const { method = '', rawHeaders } = message;
+  return { kind: 'sigv4', request: { method, path, query, headers: rawHeaders, body } };
 }
 
 /** The row of the operation that `X-Amz-Target` names. */
-async function found(services: Services, call: Call, request: FastifyRequest): Promise<AwsOperation> {
-  const target = String(request.headers['x-amz-target'] ?? '');
+async function found(services: Services, call: Call, request: HttpRequest): Promise<AwsOperation> {
+  const target = String(request.message.headers['x-amz-target'] ?? '');
   const name = target.startsWith(TARGET_PREFIX) ? target.slice(TARGET_PREFIX.length) : '';
   const row = AWS_OPERATIONS.get(name);
   if (row !== undefined) return row;
@@ -80,8 +68,8 @@ async function found(services: Services, call: Call, request: FastifyRequest): P
   return refuse(services, null, call, errorOf('UnknownOperation', told));
 }
 
-function fieldsOf(row: AwsOperation, request: FastifyRequest): Record<string, unknown> {
-  const body = readJson(request.body as Buffer);
+function fieldsOf(row: AwsOperation, request: HttpRequest): Record<string, unknown> {
+  const body = readJson(request.body);
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw errorOf('Serialization', 'the body is not a JSON object');
   }
@@ -108,10 +96,10 @@ async function tried<T>(services: Services, call: Call, row: AwsOperation, step:
   }
 }
 
-function sendError(reply: FastifyReply, call: Call, error: ClavigerError): void {
+function sendError(response: ServerResponse, call: Call, error: ClavigerError): void {
   const body = JSON.stringify({ __type: error.aws, message: error.message });
   // AWS knows two: the SDKs act on the type, and retry a 500.
-  send(reply, call, error.http >= 500 ? 500 : 400, headersOf(call), body);
+  send(response, call, error.http >= 500 ? 500 : 400, headersOf(call), body);
 }
 
 function headersOf({ requestId }: Call): Record<string, string> {

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { publicKeyJwk, thumbprint } from '../../crypto/key-material.ts';
 import { isUuid } from '../../model/ids.ts';
 import type { KeyWithVersions } from '../../model/key.ts';
@@ -24,13 +23,11 @@ const JOSE_ALGORITHMS: Readonly<Record<string, string>> = {
   'ML-DSA-87': 'ML-DSA-87',
 };
 
-export async function serveJwks(services: Services, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
-  const { tenant: id } = request.params as { tenant: string };
-  const { cache } = services;
+/** The JWK set of a tenant, named by its id or name; an empty one where there is no such tenant. */
+export async function jwksOfTenant({ cache }: Services, id: string): Promise<{ readonly keys: readonly object[] }> {
   const tenant = isUuid(id) ? await cache.tenant(id) : await cache.store.tenantByName(id);
   const ids = tenant === null ? [] : await cache.store.publishedKeyIds(tenant.id, PUBLISHED_KEYS_MAX);
   const found = await Promise.all(ids.map(async (keyId) => cache.key(keyId)));
-  reply.header('cache-control', 'public, max-age=60');
   return { keys: found.filter((key) => key !== null).flatMap(jwksOf) };
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { hash } from 'node:crypto';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { ServerResponse } from 'node:http';
 import type { z } from 'zod';
 import type { Proof } from '../../auth/authenticator.ts';
 import { ClavigerError, ERRORS, errorOf, toClavigerError } from '../../errors.ts';
@@ -15,7 +15,7 @@ import { OPERATIONS } from '../../operations/index.ts';
 import type { Call, Idempotency, Operation } from '../../operations/operation.ts';
 import type { Services } from '../../operations/services.ts';
 import { encodeBytes, ROUTES, type Route, type RouteName } from '../../wire/index.ts';
-import { callOf, parseWith, readJson, send } from '../http-call.ts';
+import { callOf, parseWith, readJson, send, type HttpRequest } from '../http-call.ts';
 import { answerOf, inputOf } from './bindings.ts';
 import { findRoute, type FoundRoute } from './router.ts';
 
@@ -25,50 +25,49 @@ const PROBLEM_TYPE = { 'content-type': 'application/problem+json' };
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
 /** Answers a request under /v1/, and refuses every other. */
-export async function serveRest(services: Services, request: FastifyRequest, reply: FastifyReply): Promise<void> {
-  reply.hijack();
+export async function serveRest(services: Services, request: HttpRequest, response: ServerResponse): Promise<void> {
   let call = callOf(services, request, 'rest', proofOf(request));
   try {
-    const { path, query } = splitUrl(request.raw.url ?? '/');
-    const route = await tried(services, call, null, () => findRoute(request.method, path));
+    const { path } = request;
+    const method = request.message.method!;
+    const route = await tried(services, call, null, () => findRoute(method, path));
     if (route === null) {
-      return await refuse(services, null, call, new ClavigerError('NOT_FOUND', notFound(request.method, path)));
+      return await refuse(services, null, call, new ClavigerError('NOT_FOUND', notFound(method, path)));
     }
     const found: Route = ROUTES[route.name];
     call.trace?.rename(`${found.method} ${found.path}`);
     const operation = OPERATIONS[route.name] as unknown as Operation<unknown, unknown>;
     const { fields, idempotency } = await tried(services, call, operation.name, () => ({
-      fields: fieldsOf(route, request, query),
-      idempotency: idempotencyOf(route.name, request, path),
+      fields: fieldsOf(route, request),
+      idempotency: idempotencyOf(route.name, request),
     }));
     call = { ...call, idempotency };
     const input = await tried(services, call, operation.name, () => inputOf(route.name, fields));
     const answer = await execute(services, operation, call, input);
     const { status, media = JSON_TYPE }: Route = ROUTES[route.name];
     const body = answer.kind === 'replay' ? answer.answer : encodeAnswer(route.name, answer.output, fields);
-    send(reply, call, status, { 'content-type': media, ...recordHeaders(services, call, answer.index) }, body);
+    send(response, call, status, { 'content-type': media, ...recordHeaders(services, call, answer.index) }, body);
   } catch (thrown) {
-    sendProblem(services, reply, call, thrown);
+    sendProblem(services, response, call, thrown);
   }
 }
 
 /** Refuses a request whose body or headers could not even be read. */
 export async function refuseRest(
   services: Services,
-  request: FastifyRequest,
-  reply: FastifyReply,
+  request: HttpRequest,
+  response: ServerResponse,
   error: ClavigerError,
 ): Promise<void> {
-  reply.hijack();
   const call = callOf(services, request, 'rest', proofOf(request));
   try {
     await refuse(services, null, call, error);
   } catch (thrown) {
-    sendProblem(services, reply, call, thrown);
+    sendProblem(services, response, call, thrown);
   }
 }
 
-function sendProblem(services: Services, reply: FastifyReply, call: Call, thrown: unknown): void {
+function sendProblem(services: Services, response: ServerResponse, call: Call, thrown: unknown): void {
   const error = toClavigerError(thrown);
   const index = error instanceof RefusedError ? error.index : null;
   const headers = {
@@ -86,7 +85,7 @@ function sendProblem(services: Services, reply: FastifyReply, call: Call, thrown
     ...(error.reason === undefined ? {} : { reason: error.reason }),
     requestId: call.requestId,
   };
-  send(reply, call, error.http, headers, JSON.stringify(problem));
+  send(response, call, error.http, headers, JSON.stringify(problem));
 }
 
 /** The request's id, always ours, and the place of its record in the log where it has one. */
@@ -104,14 +103,10 @@ async function tried<T>(services: Services, call: Call, name: OperationName | nu
   }
 }
 
-function proofOf({ headers: { authorization } }: FastifyRequest): Proof {
+function proofOf({ message }: HttpRequest): Proof {
+  const { authorization } = message.headers;
   if (authorization === undefined) return { kind: 'none' };
   return { kind: 'token', text: /^bearer /i.test(authorization) ? authorization.slice('bearer '.length).trim() : '' };
-}
-
-function splitUrl(url: string): { readonly path: string; readonly query: string } {
-  const at = url.indexOf('?');
-  return at === -1 ? { path: url, query: '' } : { path: url.slice(0, at), query: url.slice(at + 1) };
 }
 
 function notFound(method: string, path: string): string {
@@ -119,11 +114,11 @@ function notFound(method: string, path: string): string {
 }
 
 /** Body, or query where there is none, and what the path names. */
-function fieldsOf({ name, named }: FoundRoute, request: FastifyRequest, query: string): Record<string, unknown> {
+function fieldsOf({ name, named }: FoundRoute, { query, body }: HttpRequest): Record<string, unknown> {
   const route: Route = ROUTES[name];
   const inQuery = route.method === 'GET' || route.method === 'DELETE';
   if (!inQuery && query !== '') throw new ClavigerError('INVALID_ARGUMENT', 'this call takes no query parameters');
-  const given = inQuery ? readQuery(query) : readJson(request.body as Buffer);
+  const given = inQuery ? readQuery(query) : readJson(body);
   return { ...parseWith(route.input as z.ZodType<Record<string, unknown>>, given), ...named };
 }
 
@@ -138,14 +133,14 @@ function readQuery(query: string): Record<string, string> {
   return fields;
 }
 
-function idempotencyOf(name: RouteName, request: FastifyRequest, path: string): Idempotency | null {
-  const key = request.headers['idempotency-key'];
+function idempotencyOf(name: RouteName, { message, path, body }: HttpRequest): Idempotency | null {
+  const key = message.headers['idempotency-key'];
   if (key === undefined || !ROUTES[name].changes) return null;
   if (typeof key !== 'string' || !IDEMPOTENCY_KEY.test(key)) {
     throw errorOf('Serialization', '`Idempotency-Key` has 1 to 255 printable characters');
   }
-  const route = `${request.method} ${path}`;
-  const requestHash = hash('sha256', Buffer.concat([Buffer.from(`${route}\n`), request.body as Buffer]), 'buffer');
+  const route = `${message.method} ${path}`;
+  const requestHash = hash('sha256', Buffer.concat([Buffer.from(`${route}\n`), body]), 'buffer');
   return { key, route, requestHash, encode: (output) => encodeJson(name, output, {}) };
 }
 
