@@ -113,7 +113,11 @@ export class ClavigerError extends Error {
   readonly resource: string | undefined;
 
   constructor(code: ErrorCode, message: string, options: ClavigerErrorOptions = {}) {
+    const depth = Error.stackTraceLimit;
+    // Strangers may come by the ten thousands a second, and where in our code they were refused interests nobody.
+    if (code === 'UNAUTHENTICATED') Error.stackTraceLimit = 0;
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    Error.stackTraceLimit = depth;
     this.code = code;
     this.reason = options.reason;
     this.resource = options.resource;

@@ -89,7 +89,7 @@ export class Ledger {
   #byteLength = 0;
   #signs = 0;
   #changes = new Map<number, readonly Change[]>();
-  #keys: GroupMessage['keys'][number][] = [];
+  #keys: NonNullable<GroupMessage['keys']>[number][] = [];
   #drops: string[] = [];
   #handOverPlanned = false;
 
@@ -291,22 +291,22 @@ export class Ledger {
   #handOver(): void {
     this.#handOverPlanned = false;
     if (this.#jobs.length === 0 && this.#drops.length === 0) return;
-    const bytes = joined(this.#bytes, this.#byteLength);
+    const bytes = this.#byteLength === 0 ? null : joined(this.#bytes, this.#byteLength);
     const message: GroupMessage = {
       jobs: JSON.stringify(this.#jobs),
       bytes,
-      changes: this.#changes,
-      keys: this.#keys,
-      drops: this.#drops,
+      changes: this.#changes.size === 0 ? null : this.#changes,
+      keys: this.#keys.length === 0 ? null : this.#keys,
+      drops: this.#drops.length === 0 ? null : this.#drops,
     };
-    this.#thread.postMessage(message, [bytes.buffer as ArrayBuffer]);
+    this.#thread.postMessage(message, bytes === null ? [] : [bytes.buffer as ArrayBuffer]);
     this.#jobs = [];
     this.#bytes = [];
     this.#byteLength = 0;
     this.#signs = 0;
-    this.#changes = new Map();
-    this.#keys = [];
-    this.#drops = [];
+    if (message.changes !== null) this.#changes = new Map();
+    if (message.keys !== null) this.#keys = [];
+    if (message.drops !== null) this.#drops = [];
   }
 
   /** Releases all answers of a group in one turn of the event loop; caches are dropped first. */

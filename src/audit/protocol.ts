@@ -45,13 +45,14 @@ export interface RecordedJob {
 
 export interface GroupMessage {
   readonly jobs: string;
-  readonly bytes: Uint8Array;
-  /** Job id → what it changes. */
-  readonly changes: ReadonlyMap<number, readonly Change[]>;
+  /** What is signed; null where nothing is. */
+  readonly bytes: Uint8Array | null;
+  /** Job id → what it changes; null where none changes anything, as most do not. */
+  readonly changes: ReadonlyMap<number, readonly Change[]> | null;
   /** Keys that the thread has not been given yet. */
-  readonly keys: readonly { readonly id: string; readonly spec: Spec; readonly key: KeyObject }[];
+  readonly keys: readonly { readonly id: string; readonly spec: Spec; readonly key: KeyObject }[] | null;
   /** Keys to forget. */
-  readonly drops: readonly string[];
+  readonly drops: readonly string[] | null;
 }
 
 export const VERDICTS = ['done', 'stale', 'conflict', 'sign-failed'] as const;

@@ -10,10 +10,12 @@ import { hash } from 'node:crypto';
 import { encodeContext } from '../bytes/length-prefixed.ts';
 import type { OperationName } from '../model/operation.ts';
 import type { Random } from '../ports/random.ts';
-import { leafHash, treeHead } from './tree.ts';
+import { leafHash, leafOf, treeHead } from './tree.ts';
 
 export const RECORD_VERSION = 1;
 const SALT_BYTES = 16;
+/** Fields of a record that are commitments. */
+const COMMITMENTS_MAX = 6;
 
 export type Phase = 'single' | 'intent' | 'outcome';
 
@@ -93,13 +95,15 @@ export interface SealedRecord {
 /** Turns a draft into the record that stands in the log. */
 export function sealRecord(draft: RecordDraft, at: Placement, random: Random): SealedRecord {
   const openings: Record<string, readonly [salt: string, value: string]> = {};
-  const commit = (field: string, value: string | null, bytes: Uint8Array | null): string | undefined => {
-    if (value === null || bytes === null) return undefined;
-    const salt = random.bytes(SALT_BYTES);
+  const salts = random.bytes(SALT_BYTES * COMMITMENTS_MAX);
+  let saltAt = 0;
+  const commit = (field: string, value: string | null, encoded: 'utf8' | 'base64' | Uint8Array): string | undefined => {
+    if (value === null) return undefined;
+    const salt = salts.subarray(saltAt, saltAt + SALT_BYTES);
+    saltAt += SALT_BYTES;
     openings[field] = [salt.toString('base64'), value];
-    return hash('sha256', Buffer.concat([salt, bytes]), 'base64');
+    return commitment(salt, typeof encoded === 'string' ? Buffer.from(value, encoded) : encoded);
   };
-  const text = (value: string | null): Buffer | null => (value === null ? null : Buffer.from(value));
   const pairs = (field: 'context' | 'destinationContext'): string | undefined => {
     const context = draft[field];
     if (context === null || Object.keys(context).length === 0) return undefined;
@@ -107,39 +111,49 @@ export function sealRecord(draft: RecordDraft, at: Placement, random: Random): S
   };
   const items = draft.items === null ? null : sealItems(draft.items, random);
   // The order of these fields is the canonical order of the format; a field without a value is left out.
-  const entry = Buffer.from(
-    JSON.stringify({
-      v: RECORD_VERSION,
-      logId: at.logId,
-      index: at.index,
-      time: new Date(at.timeMs).toISOString(),
-      phase: draft.phase,
-      tenant: draft.tenantId ?? undefined,
-      principal: commit('principal', draft.principal, text(draft.principal)),
-      source: commit('source', draft.source, text(draft.source)),
-      operation: draft.operation ?? undefined,
-      key: draft.keyId ?? undefined,
-      keyVersion: draft.keyVersion ?? undefined,
-      provider: draft.provider ?? undefined,
-      backing: draft.backing ?? undefined,
-      failovers: draft.failovers.length === 0 ? undefined : draft.failovers,
-      missingHomes: draft.missingHomes.length === 0 ? undefined : draft.missingHomes,
-      algorithm: draft.algorithm ?? undefined,
-      digest: commit('digest', draft.digest, draft.digest === null ? null : Buffer.from(draft.digest, 'base64')),
-      context: pairs('context'),
-      destinationContext: pairs('destinationContext'),
-      resource: commit('resource', draft.resource, text(draft.resource)),
-      policies: draft.policies.length === 0 ? undefined : draft.policies,
-      outcome: at.outcome,
-      requestId: draft.requestId,
-      latencyUs: draft.aggregate === null ? at.latencyUs : undefined,
-      items: items?.summary,
-      aggregate: draft.aggregate === null ? undefined : aggregateOf(draft.aggregate),
-      redaction: draft.redaction ?? undefined,
-    }),
-  );
-  return { entry, leaf: leafHash(entry), openings: JSON.stringify(openings), items: items?.stored ?? null };
+  const text = JSON.stringify({
+    v: RECORD_VERSION,
+    logId: at.logId,
+    index: at.index,
+    time: new Date(at.timeMs).toISOString(),
+    phase: draft.phase,
+    tenant: draft.tenantId ?? undefined,
+    principal: commit('principal', draft.principal, 'utf8'),
+    source: commit('source', draft.source, 'utf8'),
+    operation: draft.operation ?? undefined,
+    key: draft.keyId ?? undefined,
+    keyVersion: draft.keyVersion ?? undefined,
+    provider: draft.provider ?? undefined,
+    backing: draft.backing ?? undefined,
+    failovers: draft.failovers.length === 0 ? undefined : draft.failovers,
+    missingHomes: draft.missingHomes.length === 0 ? undefined : draft.missingHomes,
+    algorithm: draft.algorithm ?? undefined,
+    digest: commit('digest', draft.digest, 'base64'),
+    context: pairs('context'),
+    destinationContext: pairs('destinationContext'),
+    resource: commit('resource', draft.resource, 'utf8'),
+    policies: draft.policies.length === 0 ? undefined : draft.policies,
+    outcome: at.outcome,
+    requestId: draft.requestId,
+    latencyUs: draft.aggregate === null ? at.latencyUs : undefined,
+    items: items?.summary,
+    aggregate: draft.aggregate === null ? undefined : aggregateOf(draft.aggregate),
+    redaction: draft.redaction ?? undefined,
+  });
+  return { ...leafOf(text), openings: JSON.stringify(openings), items: items?.stored ?? null };
 }
+
+/** SHA-256(salt ‖ bytes), base64. */
+function commitment(salt: Uint8Array, bytes: Uint8Array): string {
+  const length = SALT_BYTES + bytes.length;
+  if (length > scratch.length) return hash('sha256', Buffer.concat([salt, bytes]), 'base64');
+  scratch.set(salt, 0);
+  scratch.set(bytes, SALT_BYTES);
+  return hash('sha256', scratch.subarray(0, length), 'base64');
+}
+
+/** What a commitment is hashed from, where it is short: filled and used up within one call. */
+const scratch = Buffer.alloc(512);
 
 interface SealedItems {
   readonly summary: { readonly count: number; readonly failed: number; readonly root: string };

@@ -11,6 +11,7 @@ import { systemRandom } from '../crypto/random.ts';
 import { type PrivateHandle, privateHandle } from '../crypto/key-material.ts';
 import { signNow } from '../crypto/sign.ts';
 import type { Change } from '../store/change.ts';
+import { Checkpointer } from '../store/sqlite/checkpointer.ts';
 import { SqliteWriter } from '../store/sqlite/writer.ts';
 import { LogWriter } from './group.ts';
 import type {
@@ -30,11 +31,15 @@ const SQLITE_FULL = 13;
 
 interface QueuedJob {
   readonly job: WireJob;
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array | null;
   readonly changes: readonly Change[];
   /** Keys to forget once this job is done: it, or one before it, may still sign with them. */
-  readonly after: (readonly [id: string, key: PrivateHandle | undefined])[];
+  after: readonly Dropped[] | null;
 }
+
+type Dropped = readonly [id: string, key: PrivateHandle | undefined];
+const NO_CHANGES: readonly Change[] = [];
+const NO_BYTES = new Uint8Array();
 
 const port = parentPort!;
 const start = workerData as ThreadStart;
@@ -46,12 +51,16 @@ let broken = false;
 let ended = false;
 let checkpointTimer: NodeJS.Timeout | null = null;
 const log = new LogWriter(openStore(), systemRandom);
+const checkpointer = new Checkpointer(start.databasePath);
 
 const { logId, nextIndex, checkpoint } = log.tail;
 port.postMessage({ kind: 'ready', logId, size: nextIndex, checkpoint } satisfies ReadyMessage);
 port.on('message', (message: ToThread) => {
   if (ended) return;
-  if (message === 'close') return close();
+  if (message === 'close') {
+    void close();
+    return;
+  }
   if ('signer' in message) log.signWith(message.signer);
   else enqueue(message);
   while (queue.length > 0) runGroup();
@@ -72,12 +81,13 @@ function planCheckpoint(): void {
 }
 
 /** Nothing that was answered is left without a checkpoint. */
-function close(): void {
+async function close(): Promise<void> {
   if (checkpointTimer !== null) clearTimeout(checkpointTimer);
   if (!broken && log.checkpointDueMs() !== null) {
     log.checkpointNow();
     runGroup();
   }
+  await checkpointer.close();
   log.close();
   port.close();
 }
@@ -89,20 +99,21 @@ function openStore(): SqliteWriter {
 }
 
 function enqueue({ jobs, bytes, changes, keys: given, drops }: GroupMessage): void {
-  const dropped = drops.map((id) => [id, keys.get(id)] as const);
-  for (const { id, spec, key } of given) keys.set(id, privateHandle(spec, key));
+  const dropped = drops?.map((id): Dropped => [id, keys.get(id)]) ?? [];
+  for (const { id, spec, key } of given ?? []) keys.set(id, privateHandle(spec, key));
   for (const job of JSON.parse(jobs) as WireJob[]) {
-    queue.push({ job, bytes, changes: changes.get(job.id) ?? [], after: [] });
+    queue.push({ job, bytes, changes: changes?.get(job.id) ?? NO_CHANGES, after: null });
   }
   // The jobs of this very message may have been made before the drop, and still sign with what is dropped.
+  if (dropped.length === 0) return;
   const last = queue.at(-1);
   if (last === undefined) forgetNow(dropped);
-  else last.after.push(...dropped);
+  else last.after = [...(last.after ?? []), ...dropped];
 }
 
 /** Forgets keys, but for those that were given anew meanwhile. */
-function forgetNow(dropped: QueuedJob['after']): void {
-  for (const [id, key] of dropped) if (keys.get(id) === key) keys.delete(id);
+function forgetNow(dropped: readonly Dropped[] | null): void {
+  for (const [id, key] of dropped ?? []) if (keys.get(id) === key) keys.delete(id);
 }
 
 function runGroup(): void {
@@ -122,8 +133,8 @@ function runGroup(): void {
     }
     const answer = log.commit();
     lastCommitMs = answer.commitMs;
-    for (const { after } of queue.slice(0, taken)) forgetNow(after);
-    queue = queue.slice(taken);
+    checkpointer.committed(answer.ids.length);
+    for (const { after } of queue.splice(0, taken)) forgetNow(after);
     port.postMessage(answer);
   } catch (error) {
     fail(error);
@@ -139,9 +150,9 @@ function receiveMore(): void {
   else enqueue(message);
 }
 
-function signAll(job: RecordedJob, bytes: Uint8Array): Uint8Array[] {
+function signAll(job: RecordedJob, bytes: Uint8Array | null): readonly Uint8Array[] {
   return job.signs.map(({ key, algorithm, input, from, to }) => {
-    const part = bytes.subarray(from, to);
+    const part = (bytes ?? NO_BYTES).subarray(from, to);
     return signNow(keys.get(key)!, algorithm, input === 'message' ? { message: part } : { digest: part });
   });
 }

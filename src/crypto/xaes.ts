@@ -17,6 +17,7 @@ const CONTEXT_BYTES = 12;
 const BLOCK_BYTES = 16;
 /** The constant of doubling in GF(2^128): SP 800-38B, section 5.3. */
 const R128 = 0x87;
+const NOTHING = Buffer.alloc(0);
 
 export class XaesKey {
   /** AES-256 of single blocks: no mode, no state between calls. */
@@ -39,8 +40,13 @@ export class XaesKey {
     k1.fill(0);
   }
 
-  /** @returns nonce ‖ ciphertext ‖ tag: 40 bytes more than the plaintext */
-  seal(plaintext: Uint8Array, aad: Uint8Array, random: Random): Buffer {
+  /**
+   * Seals a plaintext.
+   *
+   * @param before stands in front of the result as it is
+   * @returns before ‖ nonce ‖ ciphertext ‖ tag: 40 bytes more than `before` and the plaintext
+   */
+  seal(plaintext: Uint8Array, aad: Uint8Array, random: Random, before: Uint8Array = NOTHING): Buffer {
     const nonce = random.bytes(NONCE_BYTES);
     const key = this.#deriveKey(nonce);
     const cipher = createCipheriv('aes-256-gcm', key, nonce.subarray(CONTEXT_BYTES));
@@ -48,7 +54,7 @@ export class XaesKey {
     cipher.setAAD(aad);
     const ciphertext = cipher.update(plaintext);
     cipher.final();
-    return Buffer.concat([nonce, ciphertext, cipher.getAuthTag()]);
+    return Buffer.concat([before, nonce, ciphertext, cipher.getAuthTag()]);
   }
 
   /** @throws INVALID_CIPHERTEXT */

@@ -69,7 +69,7 @@ export async function sealBlob(
   const { tenantId, id: keyId } = found.key;
   const header = encodeHeader({ tenantId, keyId, keyVersion: version.version });
   const handle = await scope.handle(found, version);
-  return Buffer.concat([header, handle.aead!.seal(plaintext, blobAad(header, context))]);
+  return handle.aead!.seal(plaintext, blobAad(header, context), header);
 }
 
 /** @throws INVALID_ARGUMENT for a context under an RSA key, which could not be bound to the ciphertext */

@@ -31,8 +31,8 @@ export interface MaterialName {
 
 export interface KeyHandle {
   readonly aead?: {
-    /** XAES-256-GCM: nonce ‖ ciphertext ‖ tag. */
-    readonly seal: (plaintext: Uint8Array, aad: Uint8Array) => Buffer;
+    /** XAES-256-GCM: header ‖ nonce ‖ ciphertext ‖ tag. */
+    readonly seal: (plaintext: Uint8Array, aad: Uint8Array, header: Uint8Array) => Buffer;
     /** @throws INVALID_CIPHERTEXT */
     readonly open: (sealed: Uint8Array, aad: Uint8Array) => Buffer;
   };

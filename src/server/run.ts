@@ -6,6 +6,7 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { ClavigerError } from '../errors.ts';
 import type { Log } from '../ports/log.ts';
 import { systemRandom } from '../crypto/random.ts';
@@ -17,6 +18,11 @@ import { startHttp, type HttpServer } from './http-server.ts';
 import { openService, type OpenedService } from './open-service.ts';
 
 export const DEV_CREDENTIALS_FILE = 'dev-credentials.json';
+/**
+ * Smallest young generation of the threads that a server starts, in MiB. The writer thread keeps hardly anything alive,
+ * so V8 would leave it at 1 MiB and collect every few groups; with this, a tenth of the processor time of a request goes.
+ */
+const SEMI_SPACE_MIB = 16;
 /** How long a failed process still refuses in words before it ends. */
 const FAILED_GRACE_MS = 3000;
 
@@ -90,6 +96,7 @@ async function run(
   announce: (url: string, accountId: string, first: FirstCredentials | null) => void,
 ): Promise<RunningServer> {
   const { listen, tls = null, store, region, limits } = config;
+  setFlagsFromString(`--min-semi-space-size=${SEMI_SPACE_MIB}`);
   requireProtected(listen.address, tls !== null, insecureHttp);
   const stopped = Promise.withResolvers<number>();
   const opened = await openService({

@@ -90,7 +90,7 @@ function handleOf(name: MaterialName, material: SecretBytes, random: Random): Ke
     const key = new XaesKey(material.reveal());
     return {
       aead: {
-        seal: (plaintext, aad) => key.seal(plaintext, aad, random),
+        seal: (plaintext, aad, header) => key.seal(plaintext, aad, random, header),
         open: (sealed, aad) => key.open(sealed, aad),
       },
     };

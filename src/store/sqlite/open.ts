@@ -12,6 +12,13 @@ import { SQLITE_MIGRATIONS } from '../migrations/sqlite.ts';
 const DATABASE_FILE = 'claviger.db';
 const LOCK_FILE = 'lock.db';
 const OWNER_FILE = 'owner.json';
+/**
+ * A record is a bit more than 1 KiB, and a group some dozens of records: with pages of 16 KiB a group is written in a
+ * third of the calls that it takes with SQLite's usual 4 KiB. It holds for a new store; an older one keeps its own.
+ */
+const PAGE_BYTES = 16_384;
+/** Pages after which the writer has the WAL begin anew: 16 MiB. */
+const WAL_PAGES = 1000;
 /** How long a statement waits for a lock that somebody outside holds. */
 export const BUSY_TIMEOUT_MS = 5000;
 
@@ -29,11 +36,12 @@ export function openForWriting(path: string): DatabaseSync {
   const db = open(path, false);
   try {
     db.exec(`
+      PRAGMA page_size = ${PAGE_BYTES};
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = FULL;
       PRAGMA foreign_keys = ON;
       PRAGMA secure_delete = ON;
-      PRAGMA wal_autocheckpoint = 4000;
+      PRAGMA wal_autocheckpoint = ${WAL_PAGES};
     `);
     migrate(db, path);
     return db;
@@ -41,6 +49,13 @@ export function openForWriting(path: string): DatabaseSync {
     db.close();
     throw error;
   }
+}
+
+/** Opens the database for checkpoints beside the writer. */
+export function openForCheckpoints(path: string): DatabaseSync {
+  const db = new DatabaseSync(path, { timeout: 0 });
+  db.exec('PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;');
+  return db;
 }
 
 /** Opens the database for reading only; the writer has made it before. */

@@ -101,7 +101,7 @@ test('a refusal to open is passed on, and the next call tries again', async () =
   await assert.rejects(async () => provider.key(name), /sealed/);
   refuse = false;
   const { aead } = await provider.key(name);
-  const sealed = aead!.seal(Buffer.from('a'), Buffer.alloc(0));
+  const sealed = aead!.seal(Buffer.from('a'), Buffer.alloc(0), Buffer.alloc(0));
   assert.deepEqual(aead!.open(sealed, Buffer.alloc(0)), Buffer.from('a'));
 });
 
