@@ -94,6 +94,7 @@ export interface SealedRecord {
 
 /** Turns a draft into the record that stands in the log. */
 export function sealRecord(draft: RecordDraft, at: Placement, random: Random): SealedRecord {
+  const items = draft.items === null ? null : sealItems(draft.items, random);
   const openings: Record<string, readonly [salt: string, value: string]> = {};
   const salts = random.bytes(SALT_BYTES * COMMITMENTS_MAX);
   let saltAt = 0;
@@ -109,7 +110,6 @@ export function sealRecord(draft: RecordDraft, at: Placement, random: Random): S
     if (context === null || Object.keys(context).length === 0) return undefined;
     return commit(field, JSON.stringify(context), encodeContext(context));
   };
-  const items = draft.items === null ? null : sealItems(draft.items, random);
   // The order of these fields is the canonical order of the format; a field without a value is left out.
   const text = JSON.stringify({
     v: RECORD_VERSION,

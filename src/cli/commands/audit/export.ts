@@ -2,7 +2,8 @@
  * `claviger audit export`: the log as files, in the layout of C2SP tlog-tiles with what opens its commitments beside.
  *
  * What is full never changes, so a second export into the same folder fetches only what is new. Openings can be
- * redacted, so they are fetched anew each time.
+ * redacted, so they are fetched anew each time; and where records were redacted while the export ran, it goes on until it
+ * has the records that say so.
  *
  * @module
  */
@@ -29,10 +30,23 @@ export function exportCommand(): CliCommand {
     .run(async (session, _options, folder) => {
       const told = progress(session.terminal);
       const client = session.client();
-      const size = await exportLog(client, folder, (done, of) => told.show(`${done} of ${of} records`));
+      let size: number;
+      let redacted = await redactedRecords(client);
+      for (;;) {
+        size = await exportLog(client, folder, (done, of) => told.show(`${done} of ${of} records`));
+        const before = redacted;
+        redacted = await redactedRecords(client);
+        if (redacted === before) break;
+      }
       told.clear();
       session.answer({ folder, size }, () => `${size} records in ${folder}`);
     });
+}
+
+/** Changes with every redaction. */
+async function redactedRecords(client: ClavigerClient): Promise<number> {
+  const { records } = await client.listAuditRecords({ operation: 'RedactAuditRecords', outcome: 'OK', limit: 1 });
+  return records[0]?.index ?? -1;
 }
 
 /** Brings a folder up to the newest checkpoint; gives the number of records. */
