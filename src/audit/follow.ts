@@ -1,5 +1,5 @@
 /**
- * A reader of the durable log that remembers how far it has come: sinks and alerts stand on it.
+ * A reader of the durable log that remembers how far it has come: each sink stands on one.
  *
  * Each batch is handed over until it is taken, and only then the cursor moves: at least once, in order, for ever. The
  * cursor is kept about once a second, so after a crash the records of the last second come again. Nobody waits for a
@@ -12,8 +12,7 @@
 import { systemClock, type Clock } from '../ports/clock.ts';
 import { silentLog, type Log } from '../ports/log.ts';
 import { systemSleep, type Sleep } from '../ports/sleep.ts';
-import type { StoredRecord, StoreReader } from '../store/contract.ts';
-import type { Ledger } from './ledger.ts';
+import type { StoredRecord } from '../store/contract.ts';
 import { openedRecord, type AuditRecord } from './opened.ts';
 
 /** Records that one query reads: a batch's items come with them, so that few of the largest are in memory at once. */
@@ -29,7 +28,7 @@ const RETRY_AFTER_MS_MAX = 3_600_000;
 /** An error's text comes from outside, and stands in answers and logs. */
 const ERROR_CHARS_MAX = 500;
 
-/** What a follower reads from: the ledger and a store, or a thread's view of them. */
+/** What a follower reads from: the log as a thread sees it that does not write it. */
 export interface FollowSource {
   readonly logId: string;
   /** Records that are durable. */
@@ -39,21 +38,6 @@ export interface FollowSource {
   recordsFrom(index: number, limit: number): Promise<readonly StoredRecord[]>;
   cursor(name: string): Promise<number | null>;
   keepCursor(name: string, position: number): Promise<void>;
-}
-
-export function ledgerSource(ledger: Ledger, store: StoreReader): FollowSource {
-  return {
-    get logId() {
-      return ledger.logId;
-    },
-    get size() {
-      return ledger.size;
-    },
-    follow: (callback) => ledger.follow(callback),
-    recordsFrom: (index, limit) => store.recordsFrom(index, limit),
-    cursor: (name) => store.cursor(name),
-    keepCursor: (name, position) => ledger.keep([{ put: 'cursor', name, position }]),
-  };
 }
 
 /** A record of a batch; what costs time is made when it is asked for. */

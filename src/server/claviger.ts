@@ -19,6 +19,7 @@ import { fileUnseal, passphraseUnseal, type Unseal } from '../seal/root-key.ts';
 import { ensureTenants } from './bootstrap.ts';
 import { DEFAULT_REGION, ROOT_KEY_FILE } from './config.ts';
 import { openService, type OpenedService } from './open-service.ts';
+import { parseSinks, type SinkInput } from './sink-config.ts';
 
 /** In whose name calls are made: policy and log hold for the library as for everybody. */
 export interface LibraryPrincipal {
@@ -41,6 +42,8 @@ export interface OpenOptions {
   readonly limits?: RateLimits;
   /** Folder with Cedar policies of your own. */
   readonly policies?: string;
+  /** Where the log is sent as well: the fields of `audit.sinks` in the configuration of a server. */
+  readonly sinks?: readonly SinkInput[];
   readonly log?: Log;
 }
 
@@ -68,16 +71,27 @@ export class Claviger {
    * Opens a service on a folder.
    *
    * @throws STORE_UNAVAILABLE where another process has the folder, or a newer release wrote it; SEALED where the root
-   * key is missing or another one; INVALID_ARGUMENT for roles that one principal must not hold together
+   * key is missing or another one; INVALID_ARGUMENT for roles that one principal must not hold together, or a sink that
+   * could never work
    */
   static async open(options: OpenOptions): Promise<Claviger> {
-    const { folder, tenant = 'default', principal, region = DEFAULT_REGION, limits, policies, log } = options;
+    const {
+      folder,
+      tenant = 'default',
+      principal,
+      region = DEFAULT_REGION,
+      limits,
+      policies,
+      sinks = [],
+      log,
+    } = options;
     requireRoles(principal.roles);
     const opened = await openService({
       folder,
       unseal: unsealOf(options),
       region,
       policies: policies ?? null,
+      sinks: parseSinks(sinks),
       ...(limits === undefined ? {} : { limits }),
       ...(log === undefined ? {} : { log }),
     });

@@ -3,12 +3,38 @@
  *
  * @module
  */
+import { statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { requireSinks } from '../audit/sinks/open.ts';
+import type { SinkOptions } from '../audit/sinks/options.ts';
+import { ClavigerError } from '../errors.ts';
 import { PolicyEngine } from '../policy/engine.ts';
 import type { Config } from './config.ts';
 import { readCertificate } from './http-server.ts';
 
-/** @throws INVALID_ARGUMENT for certificate files or policies that a start would fail on */
-export function requireUsableFiles({ tls, policies }: Config): void {
+/** @throws INVALID_ARGUMENT for certificate files, policies or sinks that would not work */
+export function requireUsableFiles({ tls, policies, audit }: Config): void {
   if (tls !== undefined) readCertificate(tls);
   if (policies !== undefined) PolicyEngine.load({ folder: policies });
+  requireSinks(audit.sinks);
+  for (const sink of audit.sinks) {
+    for (const file of filesOf(sink)) requireThere(sink.name, file);
+  }
+}
+
+/** What a sink needs on the disk. */
+function filesOf(sink: SinkOptions): readonly string[] {
+  if (sink.kind === 'file') return [dirname(sink.path)];
+  const { ca, certificate, key } = ('tls' in sink ? sink.tls : null) ?? {};
+  return [ca, certificate, key].filter((file) => file !== undefined);
+}
+
+function requireThere(sink: string, file: string): void {
+  try {
+    statSync(file);
+  } catch (cause) {
+    throw new ClavigerError('INVALID_ARGUMENT', `the sink \`${sink}\` needs \`${file}\`: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
 }

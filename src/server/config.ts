@@ -251,6 +251,20 @@ function requireReferenced(config: Parsed, referenced: ReadonlySet<string>): voi
   throw new ClavigerError('INVALID_ARGUMENT', `the configuration has mistakes:\n${mistakes.join('\n')}`);
 }
 
+/** A configuration as it may be shown: every secret, which has come from its reference by now, is masked. */
+export function withoutSecrets(config: Config): object {
+  const schema = z.toJSONSchema(configSchema, { io: 'input' }) as SchemaNode;
+  const shown = structuredClone(config) as unknown as Shown;
+  for (const path of secretPaths(schema, config, '')) {
+    const parts = path.split('.');
+    const last = parts.pop()!;
+    parts.reduce((node, part) => node[part] as Shown, shown)[last] = '(set)';
+  }
+  return shown;
+}
+
+type Shown = Record<string, unknown>;
+
 /** What is read of the schema's JSON form. */
 interface SchemaNode {
   readonly const?: unknown;

@@ -184,6 +184,19 @@ export function sinkOptions(sinks: readonly SinkConfig[], folder: string): reado
   });
 }
 
+/** A sink as the library's user writes it: the fields of the configuration, secrets as they are. */
+export type SinkInput = NonNullable<z.input<typeof sinksSchema>>[number];
+
+/** @throws INVALID_ARGUMENT that names each mistake by its path */
+export function parseSinks(sinks: readonly SinkInput[]): readonly SinkOptions[] {
+  const parsed = sinksSchema.safeParse(sinks);
+  if (parsed.success) return sinkOptions(parsed.data, process.cwd());
+  const mistakes = parsed.error.issues.map(
+    ({ path: place, message }) => `\`${['sinks', ...place].join('.')}\`: ${message}`,
+  );
+  throw new ClavigerError('INVALID_ARGUMENT', mistakes.join('; '));
+}
+
 function check(context: z.core.$RefinementCtx, field: string, attempt: () => unknown): void {
   try {
     attempt();

@@ -27,8 +27,9 @@ function checkCommand(): CliCommand {
 }
 
 async function check(session: Session, { config: named }: { readonly config?: string }): Promise<void> {
-  const [{ configFile, serverConfig }, { requireUsableFiles }] = await Promise.all([
+  const [{ configFile, serverConfig }, { withoutSecrets }, { requireUsableFiles }] = await Promise.all([
     import('./server-config.ts'),
+    import('../../server/config.ts'),
     import('../../server/config-files.ts'),
   ]);
   const file = configFile(session.terminal, named) ?? null;
@@ -36,12 +37,6 @@ async function check(session: Session, { config: named }: { readonly config?: st
   requireUsableFiles(config);
   const shown = withoutSecrets(config);
   session.answer({ file, config: shown }, () => `${words(config)}\n\nOK: ${file ?? 'the defaults'}`);
-}
-
-/** The passphrase has come from its reference by now. */
-function withoutSecrets(config: Config): object {
-  const { seal } = config;
-  return seal?.kind === 'passphrase' ? { ...config, seal: { ...seal, passphrase: '(set)' } } : config;
 }
 
 function words({ region, listen, tls, store, seal, tenants, audit, limits, policies }: Config): string {
@@ -62,6 +57,7 @@ function words({ region, listen, tls, store, seal, tenants, audit, limits, polic
     ],
     ['limits', `${limits.cryptoPerSecond} uses and ${limits.changesPerSecond} changes a second for each principal`],
     ['audit', `${audit.refusalsPerSecond} single records a second for refused strangers`],
+    ['sinks', sinkWords(audit.sinks)],
     ['policies', policies === undefined ? 'the built-in ones' : fileWords(policies)],
   ]);
 }
@@ -69,6 +65,10 @@ function words({ region, listen, tls, store, seal, tenants, audit, limits, polic
 function tlsOffWords(address: string): string {
   if (isLoopback(address)) return 'off';
   return `off: a server refuses ${address} without --insecure-http`;
+}
+
+function sinkWords(sinks: Config['audit']['sinks']): string {
+  return sinks.length === 0 ? 'none' : sinks.map(({ name, kind }) => `${name} (${kind})`).join(', ');
 }
 
 function fileWords(path: string): string {

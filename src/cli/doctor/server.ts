@@ -5,6 +5,7 @@
  */
 import { ClavigerClient } from '../../client/index.ts';
 import { ClavigerError } from '../../errors.ts';
+import type { HealthOutput } from '../../operations/get-health.ts';
 import { isPrivate, type Connection } from '../connection.ts';
 import type { Session } from '../session.ts';
 import { UsageError } from '../usage-error.ts';
@@ -84,20 +85,33 @@ async function checkToken(connection: Connection): Promise<readonly Finding[]> {
       return [fail('token', error.message, 'look at the messages of the server')];
     }
   }
-  return [ok('token', 'is valid'), await checkHealth(client)];
+  return [ok('token', 'is valid'), ...(await checkHealth(client))];
 }
 
-async function checkHealth(client: ClavigerClient): Promise<Finding> {
+async function checkHealth(client: ClavigerClient): Promise<readonly Finding[]> {
   try {
-    const { status, version, providers } = await client.getHealth();
+    const { status, version, providers, sinks } = await client.getHealth();
     const sick = providers.filter((provider) => (provider.status as string) !== 'ok').map(({ name }) => name);
-    if (status === 'ok' && sick.length === 0)
-      return ok('health', `version ${version}, log and ${providers.length} provider ok`);
+    const well = status === 'ok' && sick.length === 0;
     const what = sick.length > 0 ? `not well: ${sick.join(', ')}` : 'the audit log failed';
-    return fail('health', what, 'look at the messages of the server');
+    return [
+      well
+        ? ok('health', `version ${version}, log and ${providers.length} provider ok`)
+        : fail('health', what, 'look at the messages of the server'),
+      ...sinks.map(sinkFinding),
+    ];
   } catch (error) {
     if (!(error instanceof ClavigerError)) throw error;
-    if (error.code === 'PERMISSION_DENIED') return ok('health', 'not looked at: the token may not');
-    return fail('health', error.message, 'look at the messages of the server');
+    if (error.code === 'PERMISSION_DENIED') return [ok('health', 'not looked at: the token may not')];
+    return [fail('health', error.message, 'look at the messages of the server')];
   }
+}
+
+function sinkFinding({ name, kind, lagRecords, lagSeconds, lastError }: HealthOutput['sinks'][number]): Finding {
+  const what = `sink ${name}`;
+  if (lastError !== null) {
+    const behind = `${lagRecords} records behind for ${Math.round(lagSeconds)} s: ${lastError}`;
+    return fail(what, behind, 'see whether its receiver answers; nothing is lost meanwhile');
+  }
+  return ok(what, `${kind}, ${lagRecords} records behind`);
 }
