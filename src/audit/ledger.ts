@@ -120,7 +120,7 @@ export class Ledger {
     return this.#size;
   }
 
-  /** The newest checkpoint; null before the first. */
+  /** The newest checkpoint, with what witnesses have signed of it; null before the first. */
   get checkpoint(): StoredCheckpoint | null {
     return this.#checkpoint;
   }
@@ -214,6 +214,13 @@ export class Ledger {
       this.#waiting.set(id, { resolve, reject, signs: 0 });
       this.#planHandOver();
     });
+    for (const change of changes) {
+      if (!('put' in change) || change.put !== 'cosigned') continue;
+      // Meanwhile, there may be a newer one.
+      if (change.size === this.#checkpoint?.size) {
+        this.#checkpoint = { size: change.size, note: change.note };
+      }
+    }
   }
 
   /** Makes the thread forget a key, after a change that ended its use. */

@@ -33,6 +33,11 @@ export async function consistencyProof(read: ReadTreeHashes, old: number, size: 
   return subproof(0, size, true);
 }
 
+/** The root over the first `size` leaves. */
+export async function rootOver(read: ReadTreeHashes, size: number): Promise<Buffer> {
+  return size === 0 ? treeHead([]) : subtreeHead(read, 0, size);
+}
+
 /** The head over the leaves `[from, to)`, where `from` is a multiple of the size of the whole. */
 async function subtreeHead(read: ReadTreeHashes, from: number, to: number): Promise<Buffer> {
   const count = to - from;

@@ -27,12 +27,20 @@ export const getAuditLogKey: Operation<Record<string, never>, string> = {
   },
 };
 
+export interface CheckpointInput {
+  /** True for the newest that enough witnesses have signed as well; it may be a little older. */
+  readonly cosigned?: boolean | undefined;
+}
+
 /** A signed note. */
-export const getAuditCheckpoint: Operation<Record<string, never>, string> = {
+export const getAuditCheckpoint: Operation<CheckpointInput, string> = {
   name: 'ReadAuditTree',
-  async run(scope) {
+  async run(scope, { cosigned = false }) {
     scope.readTenant();
-    return { output: (await newestCheckpoint(scope)).note };
+    if (!cosigned) return { output: (await newestCheckpoint(scope)).note };
+    const found = scope.services.keepers.newestCosigned;
+    if (found !== null) return { output: found.note };
+    throw new ClavigerError('NOT_FOUND', 'no checkpoint has been signed by enough of `audit.witnesses` yet');
   },
 };
 

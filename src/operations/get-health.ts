@@ -4,6 +4,7 @@
  * @module
  */
 import type { SinkStatus } from '../audit/sinks/host.ts';
+import type { KeeperStatus } from '../audit/keepers.ts';
 import type { Operation } from './operation.ts';
 
 export interface HealthOutput {
@@ -12,6 +13,8 @@ export interface HealthOutput {
   readonly log: { readonly id: string; readonly healthy: boolean };
   /** Where the log is sent as well, and how far each has come. */
   readonly sinks: readonly SinkStatus[];
+  /** Witnesses and copies of the log's checkpoints; errors of theirs are told to the system scope only. */
+  readonly keepers: readonly KeeperStatus[];
   readonly providers: readonly { readonly name: string; readonly kind: string; readonly status: 'ok' }[];
 }
 
@@ -19,13 +22,15 @@ export const getHealth: Operation<Record<string, never>, HealthOutput> = {
   name: 'GetHealth',
   run(scope) {
     scope.readTenant();
-    const { ledger, sinks, software, version } = scope.services;
+    const { ledger, keepers, sinks, software, version } = scope.services;
+    const { systemScope } = scope.principal;
     return {
       output: {
         status: ledger.healthy ? 'ok' : 'failed',
         version,
         log: { id: ledger.logId, healthy: ledger.healthy },
         sinks: sinks.status(),
+        keepers: keepers.status().map((status) => (systemScope ? status : { ...status, lastError: null })),
         providers: [{ name: software.name, kind: software.kind, status: 'ok' }],
       },
     };

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Alerts } from '../audit/alerts/index.ts';
+import type { CheckpointKeepers } from '../audit/keepers.ts';
 import type { Ledger } from '../audit/ledger.ts';
 import type { SinkHost } from '../audit/sinks/host.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
@@ -21,6 +22,8 @@ import type { RefusalThrottle } from './refusals.ts';
 export interface Services {
   readonly cache: StoreCache;
   readonly ledger: Ledger;
+  /** Witnesses and copies of the log's checkpoints. */
+  readonly keepers: CheckpointKeepers;
   readonly keyring: Keyring;
   readonly policy: PolicyEngine;
   readonly authenticator: Authenticator;

@@ -9,6 +9,9 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import type { SinkOptions } from '../audit/sinks/options.ts';
 import { systemRandom } from '../crypto/random.ts';
+import { receiverUrl } from '../audit/post.ts';
+import { COSIGNATURE_TYPES, parseVerifierKey } from '../audit/signed-note.ts';
+import { webhookSecret } from '../audit/webhook.ts';
 import { SecretBytes } from '../crypto/secret-bytes.ts';
 import { ClavigerError } from '../errors.ts';
 import { DEFAULT_RATE_LIMITS } from '../operations/limits.ts';
@@ -32,6 +35,61 @@ const perSecond = z.int().min(1).max(10_000_000);
 
 /** A field that is given by reference only. */
 const secret = z.string().min(1).meta({ secret: true });
+
+/** Names what it is for in messages, metrics and cursors: it stays the same when an address changes. */
+const label = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be 1 to 63 of a-z, 0-9 and -');
+const KEEPERS_MAX = 16;
+
+/** A text that `read` can read; its refusal is the mistake. */
+function readable(read: (text: string) => unknown): z.ZodString {
+  return z.string().superRefine((text, context) => {
+    try {
+      read(text);
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: (error as Error).message.replace(/^`value`:? (is )?/, '') });
+    }
+  });
+}
+
+const everySeconds = z.int().min(1).max(86_400);
+
+const witness = z.strictObject({
+  name: label,
+  url: readable((text) => receiverUrl(text, 'value', 'anywhere')).describe(
+    'Submission prefix of the witness: what stands before `/add-checkpoint`.',
+  ),
+  key: readable((text) => parseVerifierKey(text, 'value', COSIGNATURE_TYPES)).describe(
+    'Verifier key of the witness, `name+keyid+key`, type 0x04 (Ed25519) or 0x06 (ML-DSA-44).',
+  ),
+  everySeconds: everySeconds.default(5).describe('It is asked no more often.'),
+});
+
+const copy = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('file'),
+    name: label,
+    path: path.describe('File on other storage that gets a line of JSON for each checkpoint.'),
+    everySeconds: everySeconds.default(10).describe('It gets no two checkpoints within this time.'),
+    acceptRewritten: z
+      .int()
+      .min(1)
+      .optional()
+      .describe('Size of the checkpoint at the end of the file that this log may contradict, after a restore.'),
+  }),
+  z.strictObject({
+    kind: z.literal('webhook'),
+    name: label,
+    url: readable((text) => receiverUrl(text, 'value', 'loopback')).describe('Gets a signed message each time.'),
+    secret: readable((text) => webhookSecret(text, 'value'))
+      .meta({ secret: true })
+      .describe('`${NAME}` or `file:PATH`; `whsec_` and base64, or 24 to 64 characters.'),
+    everySeconds: everySeconds.default(10).describe('It gets no two checkpoints within this time.'),
+  }),
+]);
+
+function distinctNames(list: readonly { readonly name: string }[]): boolean {
+  return new Set(list.map(({ name }) => name)).size === list.length;
+}
 
 export const configSchema = z.strictObject({
   region: z
@@ -118,6 +176,28 @@ export const configSchema = z.strictObject({
           'Days for which principals, addresses and contexts of records are kept at least; older ones can be redacted.',
         ),
       sinks: sinksSchema,
+      witnesses: z
+        .array(witness)
+        .max(KEEPERS_MAX)
+        .refine(distinctNames, 'have names of their own')
+        .default([])
+        .describe('Witnesses (C2SP tlog-witness) that sign the checkpoints of the log as well.'),
+      witnessQuorum: z
+        .int()
+        .min(1)
+        .max(KEEPERS_MAX)
+        .optional()
+        .describe('Witnesses that make a checkpoint a cosigned one; more than half of them where it is not given.'),
+      copies: z
+        .array(copy)
+        .max(KEEPERS_MAX)
+        .refine(distinctNames, 'have names of their own')
+        .default([])
+        .describe('Copies of the checkpoints on other storage.'),
+    })
+    .refine(({ witnesses, witnessQuorum = 0 }) => witnessQuorum <= witnesses.length, {
+      path: ['witnessQuorum'],
+      message: 'must not be more than there are `witnesses`',
     })
     .prefault({})
     .describe('The audit log.'),
@@ -326,7 +406,11 @@ function withAbsolutePaths(config: Parsed, folder: string): Config {
   return {
     ...config,
     store: { ...config.store, folder: absolute(config.store.folder) },
-    audit: { ...config.audit, sinks: sinkOptions(config.audit.sinks, folder) },
+    audit: {
+      ...config.audit,
+      sinks: sinkOptions(config.audit.sinks, folder),
+      copies: config.audit.copies.map((to) => (to.kind === 'file' ? { ...to, path: absolute(to.path) } : to)),
+    },
     ...(config.tls === undefined
       ? {}
       : { tls: { ...config.tls, certificate: absolute(config.tls.certificate), key: absolute(config.tls.key) } }),

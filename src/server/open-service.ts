@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Alerts, type AlertsOptions } from '../audit/alerts/index.ts';
 import { Ledger } from '../audit/ledger.ts';
+import type { CheckpointKeepers } from '../audit/keepers.ts';
 import { verifierKey, type LogSigner } from '../audit/note.ts';
 import { requireSinks } from '../audit/sinks/open.ts';
 import { SinkHost } from '../audit/sinks/host.ts';
@@ -34,6 +35,7 @@ import { StoreCache } from '../store/cache.ts';
 import { databasePath, lockFolder, type FolderLock } from '../store/sqlite/open.ts';
 import { SqliteReader } from '../store/sqlite/reader.ts';
 import { alertsSchema, alertsSetup, type AlertsSetup } from './alerts-config.ts';
+import { NO_KEEPERS, openKeepers, type KeepersConfig } from './checkpoint-keepers.ts';
 import { newLogSettings, openLogSigner, sealedSystemKey } from './log-key.ts';
 import { readService } from './metrics/service.ts';
 import { ServerMetrics } from './metrics/server-metrics.ts';
@@ -62,6 +64,8 @@ export interface ServiceOptions {
   readonly alerts?: AlertsSetup;
   /** Where the log is sent as well; nowhere where it is not given. */
   readonly sinks?: readonly SinkOptions[];
+  /** Witnesses and copies of the log's checkpoints; none where it is not given. */
+  readonly keepers?: KeepersConfig;
   /** Folder of the operator's own Cedar policies. */
   readonly policies?: string | null;
   readonly allowConflictingRoles?: boolean;
@@ -135,17 +139,21 @@ async function openLocked(
   const ledger = await Ledger.open({ databasePath: path, settings }, { changed, committed, failed });
   const reader = new SqliteReader(path);
   let signer: LogSigner;
+  let keepers: CheckpointKeepers;
   let alerts: Alerts | null = null;
   try {
     keyring.requireRoot(Buffer.from((await reader.setting('root-check')) ?? '', 'base64'));
     signer = await openLogSigner(reader, keyring, options.logOrigin ?? null);
     alerts = await openAlerts(options.alerts, { ledger, store: reader, clock, log, origin: signer.origin });
+    const kept = { ledger, store: reader, logKey: verifierKey(signer), clock, log };
+    keepers = await openKeepers(options.keepers ?? NO_KEEPERS, kept);
   } catch (error) {
     reader.close();
     await ledger.close();
     throw error;
   }
   ledger.signWith(signer);
+  keepers.begin();
   const cache = new StoreCache(reader);
   const software = new SoftwareProvider({
     random,
@@ -191,10 +199,12 @@ async function openLocked(
   const metrics = new ServerMetrics({ tenantName: async (id) => (await cache.tenant(id))?.name ?? id });
   const sinks = new SinkHost({ sinks: wantedSinks, databasePath: path, ledger, log, clock, version: VERSION });
   alerts.readLags(() => sinks.status());
-  readService(metrics, { cache, ledger, software, sinks, databasePath: path });
+  alerts.readKeepers(() => keepers.status());
+  readService(metrics, { cache, ledger, keepers, software, sinks, databasePath: path });
   const services: Services = {
     cache,
     ledger,
+    keepers,
     keyring,
     policy,
     authenticator,
@@ -219,7 +229,7 @@ async function openLocked(
     refusals.flush();
     await alerts.stop();
     // Last of those that write: what was recorded until now is delivered too, where that goes well.
-    await sinks.stop(SINKS_STOP_MS);
+    await Promise.all([sinks.stop(SINKS_STOP_MS), keepers.finish()]);
     software.close();
     // The writer's connection is the last: closing it puts what is in the WAL into the database file.
     reader.close();

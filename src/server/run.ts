@@ -109,6 +109,7 @@ async function run(
     auditRetentionDays: config.audit.retentionDays,
     sinks: config.audit.sinks,
     alerts: alertsSetup(config.alerts),
+    keepers: config.audit,
     policies: config.policies ?? null,
     allowConflictingRoles: dev,
     log,

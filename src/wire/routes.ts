@@ -76,6 +76,9 @@ const inclusionProof = {
 /** Content type of an answer that is bytes. */
 export const BYTES_TYPE = 'application/octet-stream';
 
+/** `true` or `false` in a query. */
+const queryFlag = z.union([z.boolean(), z.stringbool({ truthy: ['true'], falsy: ['false'] })]);
+
 const MEDIA = {
   text: 'text/plain; charset=utf-8',
   lines: 'application/jsonl',
@@ -462,7 +465,12 @@ export const ROUTES = {
     changes: false,
   },
   getAuditLogKey: log('key', 'The key that the log is signed with, as a C2SP signed-note verifier key', 'text'),
-  getAuditCheckpoint: log('checkpoint', 'The newest checkpoint, a signed note (C2SP tlog-checkpoint)', 'text'),
+  getAuditCheckpoint: log(
+    'checkpoint',
+    'The newest checkpoint, a signed note (C2SP tlog-checkpoint), or the newest that witnesses have signed as well',
+    'text',
+    z.strictObject({ cosigned: queryFlag.optional() }),
+  ),
   listAuditCheckpoints: log(
     'checkpoints',
     'Checkpoints, the smallest first: lines of `{"size":…,"note":…}`',
@@ -592,6 +600,16 @@ export const ROUTES = {
           lagSeconds: z.number(),
           delivered: z.number(),
           failures: z.number(),
+          lastError: z.string().nullable(),
+        }),
+      ),
+      keepers: z.array(
+        z.looseObject({
+          name: z.string(),
+          kind: z.enum(['witness', 'file', 'webhook']),
+          state: z.enum(['ok', 'failing', 'rewritten']),
+          confirmedSize: z.number(),
+          lagSeconds: z.number(),
           lastError: z.string().nullable(),
         }),
       ),

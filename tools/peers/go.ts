@@ -1,6 +1,6 @@
 /**
- * Verifiers in Go, each built once from a folder beside this file: `goverify` of signatures, of Go's standard library
- * alone, and `golog` of audit logs, on the modules that its go.sum pins.
+ * Programs in Go, each built once from a folder beside this file: `goverify` verifies signatures, of Go's standard library
+ * alone, `golog` audit logs, and `gowitness` is a witness of them, on the modules that their go.sum pins.
  *
  * @module
  */
@@ -18,6 +18,10 @@ export interface GoPaths {
 
 export const goverify = goProgram('goverify', "signatures verified by Go's standard library");
 export const golog = goProgram('golog', 'audit logs verified by transparency-dev/merkle and golang.org/x/mod/sumdb');
+export const gowitness = goProgram(
+  'gowitness',
+  'a witness of logs (C2SP tlog-witness) on golang.org/x/mod/sumdb and transparency-dev/formats',
+);
 
 function goProgram(name: string, about: string): Peer<GoPaths> {
   const source = join(import.meta.dirname, name);

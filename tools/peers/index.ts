@@ -4,8 +4,8 @@
  * @module
  */
 import { type DiskShimPaths, diskShim } from './disk-shim.ts';
-import { type GoPaths, golog, goverify } from './go.ts';
 import { type MotoPaths, moto } from './moto.ts';
+import { type GoPaths, golog, goverify, gowitness } from './go.ts';
 import type { Peer } from './peer.ts';
 import { type PrometheusPaths, prometheus } from './prometheus.ts';
 import { type FolderPaths, type PythonPaths, python, vectors } from './python.ts';
@@ -21,6 +21,7 @@ export interface PeerPaths {
   readonly wycheproof: FolderPaths;
   readonly goverify: GoPaths;
   readonly golog: GoPaths;
+  readonly gowitness: GoPaths;
   readonly curl: ProgramPaths;
   readonly openssl: ProgramPaths;
   readonly prometheus: PrometheusPaths;
@@ -38,6 +39,7 @@ export const PEERS: { readonly [Name in PeerName]: Peer<PeerPaths[Name]> } = {
   wycheproof,
   goverify,
   golog,
+  gowitness,
   curl,
   openssl,
   prometheus,

@@ -14,6 +14,7 @@ import type { Log } from '../../ports/log.ts';
 import { systemSleep, type Sleep } from '../../ports/sleep.ts';
 import type { HousekeepingChange } from '../../store/change.ts';
 import type { StoreReader, WatchedRecord } from '../../store/contract.ts';
+import type { KeeperStatus } from '../keepers.ts';
 import type { Ledger } from '../ledger.ts';
 import type { Alert, Notice } from './alert.ts';
 import { AlertBook, type Measurement } from './book.ts';
@@ -87,6 +88,7 @@ export class Alerts {
   /** Home of keys → since when its circuit is open. */
   readonly #openCircuits = new Map<string, number>();
   #lags: () => readonly Lag[] = () => [];
+  #keepers: () => readonly KeeperStatus[] = () => [];
   #running: Promise<void> | null = null;
   #position: number | null;
   /** Changes that are not kept yet, the newest of each value. */
@@ -138,6 +140,11 @@ export class Alerts {
   /** Where the lag of sinks is read. */
   readLags(lags: () => readonly Lag[]): void {
     this.#lags = lags;
+  }
+
+  /** Where witnesses and copies of checkpoints are looked at. */
+  readKeepers(keepers: () => readonly KeeperStatus[]): void {
+    this.#keepers = keepers;
   }
 
   /** A home's circuit has opened, or closed again where `sinceMs` is null. */
@@ -239,6 +246,8 @@ export class Alerts {
       ...this.#logFailure(),
       ...this.#book.measure('checkpoint-lag', this.#checkpointLag(now), now),
       ...this.#book.measure('sink-lag', this.#sinkLags(), now),
+      ...this.#book.measure('log-rewritten', this.#contradictions(), now),
+      ...this.#book.measure('keeper-lag', this.#keeperLags(), now),
       ...this.#book.measure('circuit-open', this.#circuits(now), now),
       ...this.#book.measure('channel-failure', this.#channelFailures(now), now),
     ]);
@@ -268,6 +277,14 @@ export class Alerts {
       value: Math.floor(lagSeconds),
       ...(lastError === null ? {} : { facts: { note: lastError } }),
     }));
+  }
+
+  #contradictions(): readonly Measurement[] {
+    return this.#keepers().map((keeper) => ofKeeper(keeper, keeper.state === 'rewritten' ? 1 : 0));
+  }
+
+  #keeperLags(): readonly Measurement[] {
+    return this.#keepers().map((keeper) => ofKeeper(keeper, Math.floor(keeper.lagSeconds)));
   }
 
   #circuits(now: number): readonly Measurement[] {
@@ -414,4 +431,9 @@ function wholeSeconds(ms: number): number {
 
 function isoOf(ms: number): string {
   return new Date(ms).toISOString();
+}
+
+function ofKeeper({ kind, name, lastError }: KeeperStatus, value: number): Measurement {
+  const facts = lastError === null ? {} : { facts: { note: lastError } };
+  return { subject: `${kind}/${name}`, tenantId: null, value, ...facts };
 }

@@ -51,7 +51,7 @@ export interface SourcesRule extends RuleWords {
 export interface MeasureRule extends RuleWords {
   readonly kind: 'measure';
   readonly threshold: number;
-  readonly unit: 'seconds' | 'days' | 'failures';
+  readonly unit: 'seconds' | 'days' | 'failures' | 'contradictions';
   /** True where a small value is the bad one. */
   readonly below?: boolean;
 }
@@ -191,6 +191,22 @@ export const RULES = {
     unit: 'seconds',
     title: 'new records of the log are not covered by a signed checkpoint',
     action: 'read the server log; the writer thread should sign four a second',
+  },
+  'log-rewritten': {
+    kind: 'measure',
+    severity: 'critical',
+    threshold: 1,
+    unit: 'contradictions',
+    title: 'a witness, or a copy of checkpoints, holds one that the log does not continue: its past was changed',
+    action: 'keep the machine as it is and find out who was on it; docs/operating/witnesses.md has the next steps',
+  },
+  'keeper-lag': {
+    kind: 'measure',
+    severity: 'warning',
+    threshold: 5 * MINUTE,
+    unit: 'seconds',
+    title: 'a witness, or a copy of checkpoints, does not take the newest',
+    action: 'see its last error in `GET /v1/health`. What is new since then could be rewritten unseen',
   },
   'log-failure': {
     kind: 'measure',

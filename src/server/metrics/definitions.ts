@@ -81,6 +81,26 @@ export const METRICS = {
     labels: [],
     help: 'How long records have waited for a checkpoint; 0 where all are covered',
   },
+  claviger_audit_keeper_records: {
+    type: 'gauge',
+    labels: ['keeper'],
+    help: 'Records under the last checkpoint that a witness has signed or a copy has kept',
+  },
+  claviger_audit_keeper_lag_seconds: {
+    type: 'gauge',
+    labels: ['keeper'],
+    help: 'For how long a witness or a copy has lacked the newest checkpoint',
+  },
+  claviger_audit_keeper_rewritten: {
+    type: 'gauge',
+    labels: ['keeper'],
+    help: '1 where a witness or a copy holds a checkpoint that the log does not continue: its past was changed',
+  },
+  claviger_audit_cosigned_records: {
+    type: 'gauge',
+    labels: [],
+    help: 'Records that the newest checkpoint covers which enough witnesses have signed; absent before the first',
+  },
   claviger_audit_waiting_jobs: { type: 'gauge', labels: [], help: 'Jobs that wait for the log' },
   claviger_audit_available: {
     type: 'gauge',

@@ -5,10 +5,11 @@
  */
 import { stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { CheckpointKeepers, KeeperStatus } from '../../audit/keepers.ts';
 import type { Ledger } from '../../audit/ledger.ts';
 import type { SinkHost } from '../../audit/sinks/host.ts';
 import { slowTurns } from '../../crypto/slow.ts';
-import type { Metrics } from '../../ports/metrics.ts';
+import type { Metrics, Reading } from '../../ports/metrics.ts';
 import type { SoftwareProvider } from '../../providers/software/index.ts';
 import type { StoreCache } from '../../store/cache.ts';
 import { VERSION } from '../version.ts';
@@ -17,17 +18,32 @@ import { readProcess } from './process.ts';
 export interface Parts {
   readonly cache: StoreCache;
   readonly ledger: Ledger;
+  readonly keepers: CheckpointKeepers;
   readonly software: SoftwareProvider;
   readonly sinks: SinkHost;
   readonly databasePath: string;
 }
 
 /** Has the values of a service read at each scrape. */
-export function readService(metrics: Metrics, { cache, ledger, software, sinks, databasePath }: Parts): void {
+export function readService(metrics: Metrics, parts: Parts): void {
+  const { cache, ledger, keepers, sinks, software, databasePath } = parts;
   metrics.read('claviger_build_info', () => [[VERSION, 1]]);
   metrics.read('claviger_audit_records_total', () => ledger.size);
   metrics.read('claviger_audit_checkpoint_records', () => ledger.checkpoint?.size ?? null);
   metrics.read('claviger_audit_checkpoint_lag_seconds', checkpointLag(ledger));
+  metrics.read(
+    'claviger_audit_keeper_records',
+    ofKeepers(keepers, ({ confirmedSize }) => confirmedSize),
+  );
+  metrics.read(
+    'claviger_audit_keeper_lag_seconds',
+    ofKeepers(keepers, ({ lagSeconds }) => lagSeconds),
+  );
+  metrics.read(
+    'claviger_audit_keeper_rewritten',
+    ofKeepers(keepers, ({ state }) => Number(state === 'rewritten')),
+  );
+  metrics.read('claviger_audit_cosigned_records', () => keepers.newestCosigned?.size ?? null);
   metrics.read('claviger_audit_waiting_jobs', () => ledger.waiting);
   metrics.read('claviger_audit_available', () => (ledger.healthy ? 1 : 0));
   metrics.read('claviger_audit_sink_lag_records', () =>
@@ -72,6 +88,10 @@ function checkpointLag(ledger: Ledger): () => number {
     newest = checkpoint;
   });
   return () => (sinceMs === null ? 0 : (performance.now() - sinceMs) / 1000);
+}
+
+function ofKeepers(keepers: CheckpointKeepers, value: (status: KeeperStatus) => number): () => Reading {
+  return () => keepers.status().map((status) => [`${status.kind}/${status.name}`, value(status)]);
 }
 
 async function sizeOf(file: string): Promise<number> {

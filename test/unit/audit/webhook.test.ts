@@ -1,17 +1,15 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage } from 'node:http';
 import { afterEach, describe, test } from 'node:test';
 import { post, POST_ANSWER_BYTES_MAX, receiverUrl } from '../../../src/audit/post.ts';
 import { postWebhook, webhookHeaders, webhookSecret } from '../../../src/audit/webhook.ts';
+import { startStandIn, type Answer, type StandIn } from '../../support/stand-in.ts';
 
-let server: Server | null = null;
+let receiver: StandIn | null = null;
 afterEach(() => {
-  server?.closeAllConnections();
-  server?.close();
-  server = null;
+  receiver?.stop();
+  receiver = null;
 });
 
 describe('the address of a receiver', () => {
@@ -92,7 +90,6 @@ describe('a post', () => {
       post(silent, '', { contentType: 'text/plain', timeoutMs: 50 }),
       /^Error: no answer within 0.05 s/,
     );
-    server!.closeAllConnections();
     const trickling = await serve((_, response) => {
       const timer = setInterval(() => response.write('.'), 10);
       response.on('close', () => clearInterval(timer));
@@ -104,7 +101,7 @@ describe('a post', () => {
     const url = await serve((_, response) => response.end('ok'));
     for (let n = 0; n < 3; n++) {
       assert.equal((await post(url, '', { contentType: 'text/plain' })).body.toString(), 'ok');
-      server!.closeAllConnections();
+      receiver!.dropConnections();
     }
   });
 
@@ -145,10 +142,8 @@ describe('a webhook', () => {
 
   test('arrives with a signature over exactly the bytes that arrive', async () => {
     const got: { headers: IncomingMessage['headers']; body: string }[] = [];
-    const url = await serve(async (request, response) => {
-      const parts: Buffer[] = [];
-      for await (const part of request as AsyncIterable<Buffer>) parts.push(part);
-      got.push({ headers: request.headers, body: Buffer.concat(parts).toString() });
+    const url = await serve(({ headers }, response, body) => {
+      got.push({ headers, body });
       response.writeHead(204).end();
     });
     await postWebhook(url, secret, { id: 'a', body: '{"größe":1}' }, { nowMs: Date.now() });
@@ -162,15 +157,13 @@ describe('a webhook', () => {
   test('that is not taken fails in words', async () => {
     const url = await serve((_, response) => response.writeHead(503).end());
     await assert.rejects(postWebhook(url, secret, { id: 'a', body: '' }, { nowMs: 0 }), /the receiver answered 503/);
-    server!.close();
-    server!.closeAllConnections();
+    receiver!.stop();
     await assert.rejects(postWebhook(url, secret, { id: 'a', body: '' }, { nowMs: 0 }), /ECONNREFUSED/);
   });
 });
 
-async function serve(answer: (request: IncomingMessage, response: ServerResponse) => unknown): Promise<URL> {
-  server = createServer((request, response) => void answer(request, response));
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`);
+async function serve(answer: Answer): Promise<URL> {
+  receiver?.stop();
+  receiver = await startStandIn(answer);
+  return receiver.url;
 }

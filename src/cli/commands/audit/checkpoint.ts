@@ -28,9 +28,14 @@ export function checkpointCommand(): CliCommand {
   return new CliCommand('checkpoint')
     .description('The newest checkpoint: how long the log is and what it hashes to, signed')
     .option('-o, --output <file>', 'write it here')
-    .examples('claviger audit checkpoint', 'claviger audit checkpoint -o checkpoint-2026-01-31')
-    .run<OutputFile>(async (session, { output }) => {
-      const content = await session.client().getAuditCheckpoint();
+    .option('--cosigned', 'the newest that enough witnesses have signed as well; it may be a little older')
+    .examples(
+      'claviger audit checkpoint',
+      'claviger audit checkpoint -o checkpoint-2026-01-31',
+      'claviger audit checkpoint --cosigned',
+    )
+    .run<OutputFile & { readonly cosigned?: true }>(async (session, { output, cosigned }) => {
+      const content = await session.client().getAuditCheckpoint(cosigned === true ? { cosigned } : {});
       if (session.json) session.answer({ checkpoint: content }, () => '');
       else writeText(session.terminal, content, output);
     });

@@ -207,6 +207,8 @@ const MEASURED = [
   'circuit-open',
   'sink-lag',
   'checkpoint-lag',
+  'log-rewritten',
+  'keeper-lag',
   'log-failure',
   'channel-failure',
 ] as const;
