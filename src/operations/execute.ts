@@ -112,7 +112,8 @@ async function attemptOnce<I, O>(
     const principal = proved instanceof Promise ? await proved : proved;
     scope = new Scope(services, operation.name, call, principal, memo);
     observation.scope = scope;
-    const kept = await held.enter(services, principal);
+    const entered = held.enter(services, principal);
+    const kept = entered === null ? null : await entered;
     if (kept !== null) {
       // What this very principal was answered before, and no secret: there is nothing new to permit.
       scope.authorized = true;
@@ -207,14 +208,14 @@ const underWay = new Set<string>();
 
 interface HeldIdempotency {
   /** The kept answer, or null where the change has to be made. */
-  enter(services: Services, principal: Principal): Promise<Kept | null>;
+  enter(services: Services, principal: Principal): Promise<Kept | null> | null;
   /** Adds the answer to the change's own transaction. */
   keep<O, I>(effect: Effect<O>, operation: Operation<I, O>, nowMs: number): Effect<O>;
   leave(): void;
 }
 
 const NO_IDEMPOTENCY: HeldIdempotency = {
-  enter: async () => null,
+  enter: () => null,
   keep: (effect) => effect,
   leave: () => undefined,
 };

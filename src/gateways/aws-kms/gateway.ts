@@ -9,6 +9,7 @@ import type { Proof } from '../../auth/authenticator.ts';
 import { ClavigerError, errorOf, toClavigerError } from '../../errors.ts';
 import { printable } from '../../model/ids.ts';
 import { execute, refuse } from '../../operations/execute.ts';
+import type { OperationName } from '../../model/operation.ts';
 import type { Call } from '../../operations/operation.ts';
 import type { Services } from '../../operations/services.ts';
 import { encodeBytes } from '../../wire/index.ts';
@@ -21,11 +22,11 @@ const CONTENT_TYPE = { 'content-type': 'application/x-amz-json-1.1' };
 export async function serveAwsKms(services: Services, request: HttpRequest, response: ServerResponse): Promise<void> {
   let call = callOf(services, request, 'aws', proofOf(request));
   try {
-    const row = await found(services, call, request);
+    const asked = understood(request);
+    if ('error' in asked) return await refuse(services, asked.name, call, asked.error);
+    const { row, fields, input } = asked;
     call.trace?.rename(`POST / ${row.operation.name}`);
-    const fields = await tried(services, call, row, () => fieldsOf(row, request));
-    call = { ...call, dryRun: fields['DryRun'] === true };
-    const input = await tried(services, call, row, () => row.toInput(fields as never));
+    if (fields['DryRun'] === true) call = { ...call, dryRun: true };
     const answer = await execute(services, row.operation, call, input);
     if (answer.kind === 'replay') throw new ClavigerError('INTERNAL', 'nothing is replayed here');
     const body = row.toAnswer(answer.output as never, fields as never);
@@ -55,17 +56,44 @@ function proofOf({ message, path, query, body }: HttpRequest): Proof {
   return { kind: 'sigv4', request: { method, path, query, headers: rawHeaders, body } };
 }
 
-/** The row of the operation that `X-Amz-Target` names. */
-async function found(services: Services, call: Call, request: HttpRequest): Promise<AwsOperation> {
-  const target = String(request.message.headers['x-amz-target'] ?? '');
+interface Asked {
+  readonly row: AwsOperation;
+  readonly fields: Record<string, unknown>;
+  readonly input: unknown;
+}
+
+/** What a request whose syntax is wrong would have asked for, as far as that could be read, and what is wrong. */
+interface NotUnderstood {
+  readonly name: OperationName | null;
+  readonly error: ClavigerError;
+}
+
+/** What a request asks for. Nothing is decided here: a refusal goes through authentication and into the log. */
+function understood(request: HttpRequest): Asked | NotUnderstood {
+  let name: OperationName | null = null;
+  try {
+    const row = rowOf(request);
+    name = row.operation.name;
+    const fields = fieldsOf(row, request);
+    return { row, fields, input: row.toInput(fields as never) };
+  } catch (thrown) {
+    return { name, error: toClavigerError(thrown) };
+  }
+}
+
+/**
+ * The row of the operation that `X-Amz-Target` names.
+ *
+ * @throws UNSUPPORTED for an operation of AWS that we do not have; INVALID_ARGUMENT (reason UnknownOperation) for none
+ */
+function rowOf({ message }: HttpRequest): AwsOperation {
+  const target = String(message.headers['x-amz-target'] ?? '');
   const name = target.startsWith(TARGET_PREFIX) ? target.slice(TARGET_PREFIX.length) : '';
   const row = AWS_OPERATIONS.get(name);
   if (row !== undefined) return row;
-  if (UNSUPPORTED_OPERATIONS.has(name)) {
-    return refuse(services, null, call, new ClavigerError('UNSUPPORTED', `\`${name}\` is not supported here`));
-  }
+  if (UNSUPPORTED_OPERATIONS.has(name)) throw new ClavigerError('UNSUPPORTED', `\`${name}\` is not supported here`);
   const told = target === '' ? '`X-Amz-Target` is missing' : `\`${printable(target)}\` is no operation of AWS KMS`;
-  return refuse(services, null, call, errorOf('UnknownOperation', told));
+  throw errorOf('UnknownOperation', told);
 }
 
 function fieldsOf(row: AwsOperation, request: HttpRequest): Record<string, unknown> {
@@ -86,14 +114,6 @@ function fieldsOf(row: AwsOperation, request: HttpRequest): Record<string, unkno
 
 function isSet(value: unknown): boolean {
   return value !== undefined && value !== null && value !== false;
-}
-
-async function tried<T>(services: Services, call: Call, row: AwsOperation, step: () => T): Promise<T> {
-  try {
-    return step();
-  } catch (thrown) {
-    return refuse(services, row.operation.name, call, toClavigerError(thrown));
-  }
 }
 
 function sendError(response: ServerResponse, call: Call, error: ClavigerError): void {

@@ -28,24 +28,14 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 export async function serveRest(services: Services, request: HttpRequest, response: ServerResponse): Promise<void> {
   let call = callOf(services, request, 'rest', proofOf(request));
   try {
-    const { path } = request;
-    const method = request.message.method!;
-    const route = await tried(services, call, null, () => findRoute(method, path));
-    if (route === null) {
-      return await refuse(services, null, call, new ClavigerError('NOT_FOUND', notFound(method, path)));
-    }
-    const found: Route = ROUTES[route.name];
-    call.trace?.rename(`${found.method} ${found.path}`);
-    const operation = OPERATIONS[route.name] as unknown as Operation<unknown, unknown>;
-    const { fields, idempotency } = await tried(services, call, operation.name, () => ({
-      fields: fieldsOf(route, request),
-      idempotency: idempotencyOf(route.name, request),
-    }));
-    call = { ...call, idempotency };
-    const input = await tried(services, call, operation.name, () => inputOf(route.name, fields));
+    const asked = understood(request);
+    if ('error' in asked) return await refuse(services, asked.name, call, asked.error);
+    const { route, operation, fields, input, idempotency } = asked;
+    const { method, path, status, media = JSON_TYPE }: Route = ROUTES[route];
+    call.trace?.rename(`${method} ${path}`);
+    if (idempotency !== null) call = { ...call, idempotency };
     const answer = await execute(services, operation, call, input);
-    const { status, media = JSON_TYPE }: Route = ROUTES[route.name];
-    const body = answer.kind === 'replay' ? answer.answer : encodeAnswer(route.name, answer.output, fields);
+    const body = answer.kind === 'replay' ? answer.answer : encodeAnswer(route, answer.output, fields);
     send(response, call, status, { 'content-type': media, ...recordHeaders(services, call, answer.index) }, body);
   } catch (thrown) {
     sendProblem(services, response, call, thrown);
@@ -94,12 +84,35 @@ function recordHeaders({ ledger }: Services, { requestId }: Call, index: number 
   return { 'x-request-id': requestId, 'x-claviger-audit': `${ledger.logId}/${index}` };
 }
 
-/** Runs a step that can fail on the request's syntax; the refusal goes through authentication and into the log. */
-async function tried<T>(services: Services, call: Call, name: OperationName | null, step: () => T): Promise<T> {
+interface Asked {
+  readonly route: RouteName;
+  readonly operation: Operation<unknown, unknown>;
+  readonly fields: Record<string, unknown>;
+  readonly input: unknown;
+  readonly idempotency: Idempotency | null;
+}
+
+/** What a request whose syntax is wrong would have asked for, as far as that could be read, and what is wrong. */
+interface NotUnderstood {
+  readonly name: OperationName | null;
+  readonly error: ClavigerError;
+}
+
+/** What a request asks for. Nothing is decided here: a refusal goes through authentication and into the log. */
+function understood(request: HttpRequest): Asked | NotUnderstood {
+  let name: OperationName | null = null;
   try {
-    return step();
+    const { message, path } = request;
+    const found = findRoute(message.method!, path);
+    if (found === null) throw new ClavigerError('NOT_FOUND', notFound(message.method!, path));
+    const route = found.name;
+    const operation = OPERATIONS[route] as unknown as Operation<unknown, unknown>;
+    name = operation.name;
+    const fields = fieldsOf(found, request);
+    const idempotency = idempotencyOf(route, request);
+    return { route, operation, fields, input: inputOf(route, fields), idempotency };
   } catch (thrown) {
-    return refuse(services, name, call, toClavigerError(thrown));
+    return { name, error: toClavigerError(thrown) };
   }
 }
 
