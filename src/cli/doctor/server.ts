@@ -90,7 +90,7 @@ async function checkToken(connection: Connection): Promise<readonly Finding[]> {
 
 async function checkHealth(client: ClavigerClient): Promise<readonly Finding[]> {
   try {
-    const { status, version, providers, sinks } = await client.getHealth();
+    const { status, version, providers, keepers, sinks } = await client.getHealth();
     const sick = providers.filter((provider) => (provider.status as string) !== 'ok').map(({ name }) => name);
     const well = status === 'ok' && sick.length === 0;
     const what = sick.length > 0 ? `not well: ${sick.join(', ')}` : 'the audit log failed';
@@ -98,6 +98,7 @@ async function checkHealth(client: ClavigerClient): Promise<readonly Finding[]> 
       well
         ? ok('health', `version ${version}, log and ${providers.length} provider ok`)
         : fail('health', what, 'look at the messages of the server'),
+      ...keepers.map(keeperFinding),
       ...sinks.map(sinkFinding),
     ];
   } catch (error) {
@@ -105,6 +106,16 @@ async function checkHealth(client: ClavigerClient): Promise<readonly Finding[]> 
     if (error.code === 'PERMISSION_DENIED') return [ok('health', 'not looked at: the token may not')];
     return [fail('health', error.message, 'look at the messages of the server')];
   }
+}
+
+function keeperFinding({ name, kind, state, confirmedSize, lastError }: HealthOutput['keepers'][number]): Finding {
+  const what = kind === 'witness' ? `witness ${name}` : `copy ${name}`;
+  const why = lastError ?? 'its last error is told to the system scope';
+  if (state === 'rewritten') {
+    return fail(what, `says that the past of the log was changed: ${why}`, 'see docs/operating/witnesses.md');
+  }
+  if (state === 'failing') return warn(what, why, 'see whether it can be reached; it is asked again meanwhile');
+  return ok(what, `has ${confirmedSize} records`);
 }
 
 function sinkFinding({ name, kind, lagRecords, lagSeconds, lastError }: HealthOutput['sinks'][number]): Finding {
