@@ -9,7 +9,6 @@ import type { Proof } from '../../auth/authenticator.ts';
 import { ClavigerError, errorOf, toClavigerError } from '../../errors.ts';
 import { printable } from '../../model/ids.ts';
 import { execute, refuse } from '../../operations/execute.ts';
-import type { OperationName } from '../../model/operation.ts';
 import type { Call } from '../../operations/operation.ts';
 import type { Services } from '../../operations/services.ts';
 import { encodeBytes } from '../../wire/index.ts';
@@ -23,9 +22,9 @@ export async function serveAwsKms(services: Services, request: HttpRequest, resp
   let call = callOf(services, request, 'aws', proofOf(request));
   try {
     const asked = understood(request);
-    if ('error' in asked) return await refuse(services, asked.name, call, asked.error);
+    if (asked.row !== null) call.trace?.rename(`POST / ${asked.row.operation.name}`);
+    if ('error' in asked) return await refuse(services, asked.row?.operation.name ?? null, call, asked.error);
     const { row, fields, input } = asked;
-    call.trace?.rename(`POST / ${row.operation.name}`);
     if (fields['DryRun'] === true) call = { ...call, dryRun: true };
     const answer = await execute(services, row.operation, call, input);
     if (answer.kind === 'replay') throw new ClavigerError('INTERNAL', 'nothing is replayed here');
@@ -64,20 +63,19 @@ interface Asked {
 
 /** What a request whose syntax is wrong would have asked for, as far as that could be read, and what is wrong. */
 interface NotUnderstood {
-  readonly name: OperationName | null;
+  readonly row: AwsOperation | null;
   readonly error: ClavigerError;
 }
 
 /** What a request asks for. Nothing is decided here: a refusal goes through authentication and into the log. */
 function understood(request: HttpRequest): Asked | NotUnderstood {
-  let name: OperationName | null = null;
+  let row: AwsOperation | null = null;
   try {
-    const row = rowOf(request);
-    name = row.operation.name;
+    row = rowOf(request);
     const fields = fieldsOf(row, request);
     return { row, fields, input: row.toInput(fields as never) };
   } catch (thrown) {
-    return { name, error: toClavigerError(thrown) };
+    return { row, error: toClavigerError(thrown) };
   }
 }
 

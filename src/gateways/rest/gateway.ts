@@ -29,10 +29,10 @@ export async function serveRest(services: Services, request: HttpRequest, respon
   let call = callOf(services, request, 'rest', proofOf(request));
   try {
     const asked = understood(request);
-    if ('error' in asked) return await refuse(services, asked.name, call, asked.error);
+    if (asked.route !== null) call.trace?.rename(`${ROUTES[asked.route].method} ${ROUTES[asked.route].path}`);
+    if ('error' in asked) return await refuse(services, operationNameOf(asked.route), call, asked.error);
     const { route, operation, fields, input, idempotency } = asked;
-    const { method, path, status, media = JSON_TYPE }: Route = ROUTES[route];
-    call.trace?.rename(`${method} ${path}`);
+    const { status, media = JSON_TYPE }: Route = ROUTES[route];
     if (idempotency !== null) call = { ...call, idempotency };
     const answer = await execute(services, operation, call, input);
     const body = answer.kind === 'replay' ? answer.answer : encodeAnswer(route, answer.output, fields);
@@ -94,25 +94,28 @@ interface Asked {
 
 /** What a request whose syntax is wrong would have asked for, as far as that could be read, and what is wrong. */
 interface NotUnderstood {
-  readonly name: OperationName | null;
+  readonly route: RouteName | null;
   readonly error: ClavigerError;
+}
+
+function operationNameOf(route: RouteName | null): OperationName | null {
+  return route === null ? null : OPERATIONS[route].name;
 }
 
 /** What a request asks for. Nothing is decided here: a refusal goes through authentication and into the log. */
 function understood(request: HttpRequest): Asked | NotUnderstood {
-  let name: OperationName | null = null;
+  let route: RouteName | null = null;
   try {
     const { message, path } = request;
     const found = findRoute(message.method!, path);
     if (found === null) throw new ClavigerError('NOT_FOUND', notFound(message.method!, path));
-    const route = found.name;
+    route = found.name;
     const operation = OPERATIONS[route] as unknown as Operation<unknown, unknown>;
-    name = operation.name;
     const fields = fieldsOf(found, request);
     const idempotency = idempotencyOf(route, request);
     return { route, operation, fields, input: inputOf(route, fields), idempotency };
   } catch (thrown) {
-    return { name, error: toClavigerError(thrown) };
+    return { route, error: toClavigerError(thrown) };
   }
 }
 
