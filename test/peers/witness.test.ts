@@ -8,8 +8,11 @@ import { setTimeout } from 'node:timers/promises';
 import type { Log } from '../../src/ports/log.ts';
 import type { GoPaths } from '../../tools/peers/go.ts';
 import { requirePeer } from '../../tools/peers/require.ts';
+import { runCli, type CliRun } from '../support/cli.ts';
+import { newCosigner } from '../support/cosigner.ts';
 import { startGoWitness, verifyInGo, type GoWitness } from '../support/go-witness.ts';
 import { removeFolder, startTestServer, testFolder, type TestServer } from '../support/server.ts';
+import { startStandIn } from '../support/stand-in.ts';
 
 const WAIT_MS_MAX = 15_000;
 const REWRITTEN = /SAYS THAT THE PAST OF THE LOG WAS REWRITTEN/;
@@ -53,6 +56,9 @@ describe('a real witness', () => {
         );
         const [health] = await healthOf(server);
         assert.deepEqual([health!.name, health!.state, health!.lastError], ['w1', 'ok', null]);
+        const verified = await audited(server, logKey, witness.key);
+        assert.equal(verified.code, 0, verified.stderr);
+        assert.match(verified.stdout, /witness +witness\.example\/w1/);
       } finally {
         await server.stop();
       }
@@ -189,12 +195,57 @@ describe('a real witness', () => {
         const [health] = await healthOf(server);
         assert.deepEqual([health!.state, health!.confirmedSize < signed], ['rewritten', true]);
         const metrics = await server.fetch('GET', '/metrics');
+        const told = await until(
+          () => server.client.listAlerts(),
+          ({ alerts }) => alerts.some(({ rule }) => rule === 'log-rewritten'),
+        );
+        assert.equal(told.alerts.find(({ rule }) => rule === 'log-rewritten')!.severity, 'critical');
         assert.match(String(metrics.body), /^claviger_audit_keeper_rewritten\{keeper="witness\/w1"\} 1$/m);
       } finally {
         await server.stop();
       }
     });
   });
+});
+
+test('a witness that never answers keeps neither callers nor the end waiting', async () => {
+  const silent = await startStandIn(() => undefined);
+  const server = await serverWith({ url: silent.url.href, key: newCosigner().key });
+  try {
+    const begun = performance.now();
+    await work(server, 200);
+    assert.ok(performance.now() - begun < 5000);
+    assert.equal((await healthOf(server))[0]!.confirmedSize, 0);
+  } finally {
+    const begun = performance.now();
+    await server.stop();
+    silent.stop();
+    assert.ok(performance.now() - begun < 8000, 'three seconds for the witness, and what the rest takes');
+  }
+});
+
+test('a witness that signs with another key, or talks, is told to be failing, and its words stand nowhere', async () => {
+  const other = newCosigner();
+  let answers = 0;
+  const liar = await startStandIn((_, response, body) => {
+    answers += 1;
+    response.end(answers % 2 === 0 ? '<h1>hello</h1>' : other.sign(body.slice(body.indexOf('\n\n') + 2)));
+  });
+  const server = await serverWith({ url: liar.url.href, key: newCosigner().key });
+  try {
+    await work(server, 5);
+    for (const words of [/has no signature by witness\.example\/w1/, /is not lines of signatures/]) {
+      await until(
+        async () => (await healthOf(server))[0]!,
+        ({ lastError }) => words.test(lastError ?? ''),
+      );
+    }
+    assert.doesNotMatch((await checkpointOf(server, false)).note, /witness\.example|hello/);
+    assert.equal((await checkpointOf(server, true)).status, 404);
+  } finally {
+    await server.stop();
+    liar.stop();
+  }
 });
 
 test('of two witnesses one is enough where the configuration says so, and both sign the same checkpoint', async (t) => {
@@ -269,6 +320,8 @@ describe('a copy of checkpoints on other storage', () => {
         ({ state }) => state === 'failing',
       );
       assert.match(health.lastError!, /ENOENT/);
+      const env = { CLAVIGER_ENDPOINT: server.endpoint, CLAVIGER_TOKEN: server.token };
+      assert.match((await runCli(['doctor'], { env })).stdout, /copy elsewhere +ENOENT/);
     } finally {
       await server.stop();
     }
@@ -299,7 +352,7 @@ async function withWitness(
   }
 }
 
-async function serverWith(...witnesses: readonly GoWitness[]): Promise<TestServer> {
+async function serverWith(...witnesses: readonly Pick<GoWitness, 'url' | 'key'>[]): Promise<TestServer> {
   const list = witnesses.map(
     ({ url, key }, n) => `    - { name: w${n + 1}, url: "${url}", key: "${key}", everySeconds: 1 }\n`,
   );
@@ -309,6 +362,12 @@ async function serverWith(...witnesses: readonly GoWitness[]): Promise<TestServe
 /** So many operations, each with its record. */
 async function work(server: TestServer, operations: number): Promise<void> {
   await Promise.all(Array.from({ length: operations }, () => server.client.generateRandom({ bytes: 1 })));
+}
+
+/** `claviger audit verify` over the server, with a witness that must have signed. */
+function audited({ endpoint, token }: TestServer, logKey: string, witnessKey: string): Promise<CliRun> {
+  const args = ['audit', 'verify', endpoint, '--key', logKey, '--witness', witnessKey, '--no-remember'];
+  return runCli(args, { env: { CLAVIGER_TOKEN: token } });
 }
 
 async function logKeyOf(server: TestServer): Promise<string> {

@@ -103,6 +103,70 @@ describe('references', () => {
   });
 });
 
+describe('witnesses and copies', () => {
+  const KEY = 'witness.example/w1+31f4584d+BPzm+TNxekwtQKgeeD+TkpDAFYGZMFfFm6uvgrzt02N3';
+  const witness = (more = ''): string => `{ name: north, url: "https://w.example/", key: "${KEY}"${more} }`;
+
+  test('have times of their own, and paths that are relative to the file', () => {
+    const { audit } = config(
+      `audit: { witnesses: [${witness()}], copies: [{ name: worm, kind: file, path: worm/checkpoints }] }`,
+    );
+    assert.deepEqual(audit.witnesses, [{ name: 'north', url: 'https://w.example/', key: KEY, everySeconds: 5 }]);
+    assert.deepEqual(audit.copies, [
+      { name: 'worm', kind: 'file', path: join(folder, 'worm/checkpoints'), everySeconds: 10 },
+    ]);
+  });
+
+  for (const [claim, text, message] of [
+    [
+      'the key of a log in place of a witness’s',
+      `witnesses: [{ name: a, url: "https://w.example/", key: "claviger/vectors+db4acc1d+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs" }]`,
+      /`audit.witnesses.0.key`: no verifier key: its type is not one of an Ed25519 key of a witness/,
+    ],
+    [
+      'a key that was cut',
+      `witnesses: [{ name: a, url: "https://w.example/", key: "${KEY.slice(0, -8)}" }]`,
+      /`audit.witnesses.0.key`: no verifier key: an Ed25519 key of a witness has 32 bytes/,
+    ],
+    [
+      'an address that is none',
+      `witnesses: [{ name: a, url: "w.example", key: "${KEY}" }]`,
+      /`audit.witnesses.0.url`: must be an address that begins with https:/,
+    ],
+    ['two of one name', `witnesses: [${witness()}, ${witness()}]`, /`audit.witnesses`: have names of their own/],
+    [
+      'a quorum of more than there are',
+      `witnesses: [${witness()}], witnessQuorum: 2`,
+      /`audit.witnessQuorum`: must not be more than there are `witnesses`/,
+    ],
+    [
+      'a webhook in the clear',
+      'copies: [{ name: a, kind: webhook, url: "http://hooks.example/", secret: "${S}" }]',
+      /`audit.copies.0.url`: must begin with https:\/\/; plain HTTP is for loopback addresses only/,
+    ],
+    [
+      'the metadata service of a cloud',
+      'copies: [{ name: a, kind: webhook, url: "https://169.254.169.254/", secret: "${S}" }]',
+      /`audit.copies.0.url`: 169.254.169.254 is no address of a receiver/,
+    ],
+    [
+      'a secret as it is',
+      'copies: [{ name: a, kind: webhook, url: "https://hooks.example/", secret: "a secret of 24 characters or more" }]',
+      /`audit.copies.0.secret`: a secret is given as/,
+    ],
+    [
+      'a secret that can be guessed',
+      'copies: [{ name: a, kind: webhook, url: "https://hooks.example/", secret: "${SHORT}" }]',
+      /`audit.copies.0.secret`: has 24 to 64 bytes/,
+    ],
+    ['a copy of another kind', 'copies: [{ name: a, kind: s3, path: x }]', /`audit.copies.0.kind`/],
+  ] as const) {
+    test(`are refused with ${claim}`, () => {
+      refuses(`audit: { ${text} }`, message, { S: 'a secret of 24 characters or more', SHORT: 'short' });
+    });
+  }
+});
+
 describe('a mistake', () => {
   for (const [claim, text, message] of [
     [
