@@ -70,6 +70,10 @@ export function readJson(body: Buffer): unknown {
 function requireTame(value: unknown, depth: number): void {
   if (typeof value !== 'object' || value === null) return;
   if (depth === 0) throw errorOf('Serialization', `the body is nested deeper than ${JSON_DEPTH_MAX}`);
+  if (Array.isArray(value)) {
+    for (const part of value) requireTame(part, depth - 1);
+    return;
+  }
   for (const name in value) {
     if (name === '__proto__') throw errorOf('Serialization', 'a field cannot be named `__proto__`');
     requireTame((value as Record<string, unknown>)[name], depth - 1);

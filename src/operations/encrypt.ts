@@ -66,10 +66,26 @@ export async function sealBlob(
   plaintext: Uint8Array,
   context: EncryptionContext,
 ): Promise<Buffer> {
-  const { tenantId, id: keyId } = found.key;
-  const header = encodeHeader({ tenantId, keyId, keyVersion: version.version });
   const handle = await scope.handle(found, version);
-  return handle.aead!.seal(plaintext, blobAad(header, context), header);
+  const { header, aad } = frameOf(found.key, version);
+  return handle.aead!.seal(plaintext, isEmpty(context) ? aad : blobAad(header, context), header);
+}
+
+/** What every blob of a version begins with, and what it is bound to without a context: made once for each version. */
+function frameOf({ tenantId, id: keyId }: Key, version: KeyVersion): { readonly header: Buffer; readonly aad: Buffer } {
+  const known = frames.get(version);
+  if (known !== undefined) return known;
+  const header = encodeHeader({ tenantId, keyId, keyVersion: version.version });
+  const frame = { header, aad: blobAad(header, NO_CONTEXT) };
+  frames.set(version, frame);
+  return frame;
+}
+
+const frames = new WeakMap<KeyVersion, { readonly header: Buffer; readonly aad: Buffer }>();
+
+function isEmpty(context: EncryptionContext): boolean {
+  for (const _ in context) return false;
+  return true;
 }
 
 /** @throws INVALID_ARGUMENT for a context under an RSA key, which could not be bound to the ciphertext */

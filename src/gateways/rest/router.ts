@@ -72,6 +72,7 @@ function collectionOf(path: string): string {
 }
 
 function decoded(part: string): string {
+  if (!part.includes('%')) return part;
   try {
     return decodeURIComponent(part);
   } catch {
