@@ -5,10 +5,16 @@
  *
  * @module
  */
-import { alertId, type Alert } from '../audit/alerts/alert.ts';
-import type { ChannelStatus, Severity, TestResult } from '../audit/alerts/index.ts';
-import { RULES, type ActiveRule } from '../audit/alerts/rules.ts';
-import { runbookOf } from '../audit/alerts/words.ts';
+import {
+  alertId,
+  RULES,
+  runbookOf,
+  type ActiveRule,
+  type Alert,
+  type ChannelStatus,
+  type Severity,
+  type TestResult,
+} from '../audit/alerts/index.ts';
 import { isoTime } from './key-info.ts';
 import type { Operation } from './operation.ts';
 

@@ -9,13 +9,16 @@ import { requireSinks } from '../audit/sinks/open.ts';
 import type { SinkOptions } from '../audit/sinks/options.ts';
 import { ClavigerError } from '../errors.ts';
 import { PolicyEngine } from '../policy/engine.ts';
+import { systemClock } from '../ports/clock.ts';
+import { alertsSetup } from './alerts-config.ts';
 import type { Config } from './config.ts';
 import { readCertificate } from './http-server.ts';
 
-/** @throws INVALID_ARGUMENT for certificate files, policies or sinks that would not work */
-export function requireUsableFiles({ tls, policies, audit }: Config): void {
+/** @throws INVALID_ARGUMENT for certificate files, policies, sinks or alert channels that would not work */
+export function requireUsableFiles({ tls, policies, audit, alerts }: Config): void {
   if (tls !== undefined) readCertificate(tls);
   if (policies !== undefined) PolicyEngine.load({ folder: policies });
+  alertsSetup(alerts).channels(systemClock);
   requireSinks(audit.sinks);
   for (const sink of audit.sinks) {
     for (const file of filesOf(sink)) requireThere(sink.name, file);

@@ -200,7 +200,7 @@ async function openLocked(
   const sinks = new SinkHost({ sinks: wantedSinks, databasePath: path, ledger, log, clock, version: VERSION });
   alerts.readLags(() => sinks.status());
   alerts.readKeepers(() => keepers.status());
-  readService(metrics, { cache, ledger, keepers, software, sinks, databasePath: path });
+  readService(metrics, { cache, ledger, keepers, software, sinks, alerts, databasePath: path });
   const services: Services = {
     cache,
     ledger,

@@ -10,6 +10,7 @@ import type { Peer } from './peer.ts';
 import { type PrometheusPaths, prometheus } from './prometheus.ts';
 import { type FolderPaths, type PythonPaths, python, vectors } from './python.ts';
 import { type RsyslogPaths, rsyslog } from './rsyslog.ts';
+import { type SmtpPaths, smtp } from './smtp.ts';
 import { type ProgramPaths, curl, openssl } from './system.ts';
 import { type VaultPaths, vault } from './vault.ts';
 import { wycheproof } from './wycheproof.ts';
@@ -25,6 +26,7 @@ export interface PeerPaths {
   readonly curl: ProgramPaths;
   readonly openssl: ProgramPaths;
   readonly prometheus: PrometheusPaths;
+  readonly smtp: SmtpPaths;
   readonly 'disk-shim': DiskShimPaths;
   readonly moto: MotoPaths;
   readonly rsyslog: RsyslogPaths;
@@ -43,6 +45,7 @@ export const PEERS: { readonly [Name in PeerName]: Peer<PeerPaths[Name]> } = {
   curl,
   openssl,
   prometheus,
+  smtp,
   'disk-shim': diskShim,
   moto,
   rsyslog,

@@ -1,5 +1,5 @@
-export { type Alert } from './alert.ts';
-export { Alerts, type AlertsOptions, type AlertsStatus, type TestResult } from './alerts.ts';
+export { alertId, type Alert } from './alert.ts';
+export { Alerts, type AlertsOptions, type TestResult } from './alerts.ts';
 export {
   emailChannel,
   pagerdutyChannel,
@@ -9,13 +9,5 @@ export {
   type Channel,
 } from './channels/index.ts';
 export { type ChannelStatus } from './outbox.ts';
-export {
-  ruleBook,
-  RULE_IDS,
-  RULES,
-  SEVERITIES,
-  type Rule,
-  type RuleBook,
-  type RuleId,
-  type Severity,
-} from './rules.ts';
+export { ruleBook, RULES, SEVERITIES, type ActiveRule, type Rule, type RuleBook, type Severity } from './rules.ts';
+export { runbookOf } from './words.ts';

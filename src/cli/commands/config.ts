@@ -39,7 +39,7 @@ async function check(session: Session, { config: named }: { readonly config?: st
   session.answer({ file, config: shown }, () => `${words(config)}\n\nOK: ${file ?? 'the defaults'}`);
 }
 
-function words({ region, listen, tls, store, seal, tenants, audit, limits, policies }: Config): string {
+function words({ region, listen, tls, store, seal, tenants, audit, alerts, limits, policies }: Config): string {
   return record([
     ['listen', `${listen.address}:${listen.port}`],
     [
@@ -57,7 +57,8 @@ function words({ region, listen, tls, store, seal, tenants, audit, limits, polic
     ],
     ['limits', `${limits.cryptoPerSecond} uses and ${limits.changesPerSecond} changes a second for each principal`],
     ['audit', `${audit.refusalsPerSecond} single records a second for refused strangers`],
-    ['sinks', sinkWords(audit.sinks)],
+    ['sinks', namesOf(audit.sinks)],
+    ['alerts', alerts.channels.length === 0 ? 'to the server log only' : namesOf(alerts.channels)],
     ['policies', policies === undefined ? 'the built-in ones' : fileWords(policies)],
   ]);
 }
@@ -67,8 +68,8 @@ function tlsOffWords(address: string): string {
   return `off: a server refuses ${address} without --insecure-http`;
 }
 
-function sinkWords(sinks: Config['audit']['sinks']): string {
-  return sinks.length === 0 ? 'none' : sinks.map(({ name, kind }) => `${name} (${kind})`).join(', ');
+function namesOf(list: readonly { readonly name: string; readonly kind: string }[]): string {
+  return list.length === 0 ? 'none' : list.map(({ name, kind }) => `${name} (${kind})`).join(', ');
 }
 
 function fileWords(path: string): string {

@@ -127,6 +127,27 @@ export const METRICS = {
     labels: ['sink'],
     help: 'Records that a sink has delivered since the start',
   },
+  claviger_alerts_firing: { type: 'gauge', labels: ['severity'], help: 'Alerts that stand, by severity' },
+  claviger_alert_channel_waiting: {
+    type: 'gauge',
+    labels: ['channel'],
+    help: 'Notices of alerts that a channel has not taken yet',
+  },
+  claviger_alert_channel_failures: {
+    type: 'gauge',
+    labels: ['channel'],
+    help: 'Attempts of a channel that failed since the last that did not',
+  },
+  claviger_alert_channel_delivered_total: {
+    type: 'counter',
+    labels: ['channel'],
+    help: 'Notices of alerts that a channel has taken since the start',
+  },
+  claviger_alert_channel_dropped_total: {
+    type: 'counter',
+    labels: ['channel'],
+    help: 'Notices of alerts that were given up for a channel since the start',
+  },
   claviger_thread_active_seconds_total: {
     type: 'counter',
     labels: ['thread'],

@@ -5,6 +5,7 @@
  */
 import { stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { SEVERITIES, type Alerts, type ChannelStatus } from '../../audit/alerts/index.ts';
 import type { CheckpointKeepers, KeeperStatus } from '../../audit/keepers.ts';
 import type { Ledger } from '../../audit/ledger.ts';
 import type { SinkHost } from '../../audit/sinks/host.ts';
@@ -21,12 +22,13 @@ export interface Parts {
   readonly keepers: CheckpointKeepers;
   readonly software: SoftwareProvider;
   readonly sinks: SinkHost;
+  readonly alerts: Alerts;
   readonly databasePath: string;
 }
 
 /** Has the values of a service read at each scrape. */
 export function readService(metrics: Metrics, parts: Parts): void {
-  const { cache, ledger, keepers, sinks, software, databasePath } = parts;
+  const { cache, ledger, keepers, sinks, alerts, software, databasePath } = parts;
   metrics.read('claviger_build_info', () => [[VERSION, 1]]);
   metrics.read('claviger_audit_records_total', () => ledger.size);
   metrics.read('claviger_audit_checkpoint_records', () => ledger.checkpoint?.size ?? null);
@@ -55,6 +57,30 @@ export function readService(metrics: Metrics, parts: Parts): void {
   metrics.read('claviger_audit_sink_failures', () => sinks.status().map(({ name, failures }) => [name, failures]));
   metrics.read('claviger_audit_sink_delivered_total', () =>
     sinks.status().map(({ name, delivered }) => [name, delivered]),
+  );
+  metrics.read('claviger_alerts_firing', () =>
+    SEVERITIES.map((severity) => [
+      severity,
+      alerts.status().alerts.filter((alert) => alert.severity === severity).length,
+    ]),
+  );
+  const ofChannels = (value: (channel: ChannelStatus) => number) => (): [string, number][] =>
+    alerts.status().channels.map((channel) => [channel.name, value(channel)]);
+  metrics.read(
+    'claviger_alert_channel_waiting',
+    ofChannels(({ queued }) => queued),
+  );
+  metrics.read(
+    'claviger_alert_channel_failures',
+    ofChannels(({ failures }) => failures),
+  );
+  metrics.read(
+    'claviger_alert_channel_delivered_total',
+    ofChannels(({ delivered }) => delivered),
+  );
+  metrics.read(
+    'claviger_alert_channel_dropped_total',
+    ofChannels(({ dropped }) => dropped),
   );
   metrics.read('claviger_thread_active_seconds_total', () => [
     ['loop', performance.eventLoopUtilization().active / 1000],

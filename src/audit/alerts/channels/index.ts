@@ -1,5 +1,5 @@
 export { ChannelError, type Channel, type Envelope } from './channel.ts';
-export { emailChannel, type EmailOptions, type MailSecurity } from './email.ts';
+export { emailChannel, type EmailOptions } from './email.ts';
 export { pagerdutyChannel, PAGERDUTY_URL } from './pagerduty.ts';
 export { slackChannel } from './slack.ts';
 export { webhookChannel } from './webhook.ts';
