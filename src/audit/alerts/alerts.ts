@@ -17,7 +17,7 @@ import type { StoreReader, WatchedRecord } from '../../store/contract.ts';
 import type { KeeperStatus } from '../keepers.ts';
 import type { Ledger } from '../ledger.ts';
 import type { Alert, Notice } from './alert.ts';
-import { AlertBook, type Measurement } from './book.ts';
+import { AlertBook, FORBIDDING_OPERATIONS, type Measurement } from './book.ts';
 import type { Channel } from './channels/index.ts';
 import { Outbox, type ChannelStatus } from './outbox.ts';
 import { RULES, watchedBy, type ActiveRule, type RuleBook } from './rules.ts';
@@ -29,6 +29,8 @@ const CURSOR = 'alerts';
 const TURN_EVERY_MS = 1000;
 /** Records that one look takes: about half a millisecond of the event loop. */
 const STRETCH_RECORDS = 500;
+/** How far one looks ahead for what became of a key: further than the log can be ahead of us while we keep up. */
+const LATER_RECORDS = 10 * STRETCH_RECORDS;
 const MEASURE_EVERY_MS = 10_000;
 /** Dates of keys move slowly. */
 const CRYPTOPERIODS_EVERY_MS = 60 * 60 * 1000;
@@ -226,12 +228,23 @@ export class Alerts {
       );
       // They cost twice the rest.
       const sightings = rules.get('new-source')!.enabled ? await store.sightings(from, to) : [];
-      const notices = this.#book.take(records, sightings);
+      const notices = this.#book.take(records, sightings, await this.#later(records, to));
       this.#position = to;
       await this.#tell(notices);
       if (to - from === STRETCH_RECORDS) await this.#keep();
       await setImmediate();
     }
+  }
+
+  /** What has become of keys after a stretch in which one was used that is forbidden by now. */
+  async #later(records: readonly WatchedRecord[], to: number): Promise<readonly WatchedRecord[]> {
+    const isForbidden = ({ key }: WatchedRecord): boolean =>
+      key !== null && (key.pendingDeletion || key.compromisedVersions.length > 0);
+    if (!records.some(isForbidden)) return [];
+    return this.#options.store.watchedRecords(to, to + LATER_RECORDS, {
+      operations: FORBIDDING_OPERATIONS,
+      outcomes: [],
+    });
   }
 
   /** What a new token may do, which its record does not say. */

@@ -38,8 +38,8 @@ export const OTHERS = 'others';
 const SLICES = 12;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** Changes of a key after which it is forbidden: what was answered in the same stretch of the log before was not. */
-const FORBIDDING: ReadonlySet<string> = new Set(['CompromiseKey', 'ScheduleKeyDeletion']);
+/** Changes of a key after which its use is told of. */
+export const FORBIDDING_OPERATIONS = ['CompromiseKey', 'ScheduleKeyDeletion'] as const;
 
 /** What was measured of a subject. */
 export interface Measurement {
@@ -87,20 +87,20 @@ export class AlertBook {
     return [...this.#alerts.changes(), ...this.#counts.changes(), ...this.#sources.changes()];
   }
 
-  /** Takes a stretch of the log. */
-  take(records: readonly WatchedRecord[], sightings: readonly Sighting[]): Notice[] {
-    // The store shows a key as it is by now; a record from before it became so is not held against it.
-    const forbiddenFrom = new Map<string, number>();
-    for (const { index, operation, outcome, keyId } of records) {
-      if (keyId !== null && outcome === 'OK' && FORBIDDING.has(operation)) forbiddenFrom.set(keyId, index);
-    }
-    const notices: Notice[] = [];
-    for (const record of records) {
-      const early = record.keyId !== null && record.index < (forbiddenFrom.get(record.keyId) ?? 0);
-      notices.push(...this.#record(early ? { ...record, key: null } : record));
-    }
-    for (const sighting of sightings) notices.push(...this.#sighting(sighting));
-    return notices;
+  /**
+   * Takes a stretch of the log.
+   *
+   * @param later records beyond it, which are only looked at for what they made of a key: the store shows keys as they are
+   * by now, and what was answered before that is not held against anybody
+   */
+  take(
+    records: readonly WatchedRecord[],
+    sightings: readonly Sighting[],
+    later: readonly WatchedRecord[] = [],
+  ): Notice[] {
+    const changes = [...records, ...later].filter(({ operation, outcome }) => isForbidding(operation, outcome));
+    const notices = records.flatMap((record) => this.#record(asOfThen(record, changes)));
+    return [...notices, ...sightings.flatMap((sighting) => this.#sighting(sighting))];
   }
 
   /** Compares everything that was measured for a rule with its limit; what is not among it has ended. */
@@ -251,6 +251,29 @@ export class AlertBook {
     for (const { rule } of this.#alerts.values()) if (rule === id) count += 1;
     return count;
   }
+}
+
+function isForbidding(operation: string, outcome: string): boolean {
+  return outcome === 'OK' && (FORBIDDING_OPERATIONS as readonly string[]).includes(operation);
+}
+
+/** A record with its key as it was then, without what later changes have made of it. */
+function asOfThen(record: WatchedRecord, changes: readonly WatchedRecord[]): WatchedRecord {
+  if (record.key === null) return record;
+  const later = changes.filter(({ index, keyId }) => keyId === record.keyId && index > record.index);
+  if (later.length === 0) return record;
+  const compromises = later.filter(({ operation }) => operation === 'CompromiseKey');
+  // Without a version, the whole key was compromised, which happens only once.
+  const since = (version: number): boolean =>
+    compromises.some(({ keyVersion }) => keyVersion === null || keyVersion === version);
+  return {
+    ...record,
+    key: {
+      pendingDeletion:
+        record.key.pendingDeletion && !later.some(({ operation }) => operation === 'ScheduleKeyDeletion'),
+      compromisedVersions: record.key.compromisedVersions.filter((version) => !since(version)),
+    },
+  };
 }
 
 /** One match of a rule, or one measurement beyond its limit. */

@@ -156,6 +156,14 @@ const CASES: Readonly<Record<Exclude<RuleId, 'new-source' | MeasureId>, Case>> =
       'a compromised key that is refused': [record({ outcome: 'KEY_STATE', keyVersion: null, key: COMPROMISED })],
       'a compromised key that is used, as a policy allows': [record({ operation: 'Decrypt', key: COMPROMISED })],
       'a batch with it': [record({ operation: 'SignBatch', outcome: 'KEY_STATE', key: COMPROMISED })],
+      'a compromised key that is used, and deleted afterwards': [
+        record({ index: 0, key: { ...COMPROMISED, pendingDeletion: true } }),
+        record({ index: 1, operation: 'ScheduleKeyDeletion', key: { ...COMPROMISED, pendingDeletion: true } }),
+      ],
+      'a compromised version that is used before another one is compromised': [
+        record({ index: 0, key: { pendingDeletion: false, compromisedVersions: [1, 2] } }),
+        record({ index: 1, operation: 'CompromiseKey', keyVersion: 2 }),
+      ],
       'a key pending deletion that is refused': [record({ outcome: 'KEY_STATE', key: GOING })],
     },
     silent: {
@@ -167,7 +175,7 @@ const CASES: Readonly<Record<Exclude<RuleId, 'new-source' | MeasureId>, Case>> =
       'an answer from before the key was to be deleted': [record({ key: GOING })],
       'an answer from before the key was compromised': [
         record({ index: 0, key: COMPROMISED }),
-        record({ index: 1, operation: 'CompromiseKey', key: COMPROMISED }),
+        record({ index: 1, operation: 'CompromiseKey', keyVersion: null, key: COMPROMISED }),
       ],
       'a refusal of somebody who has no right': [record({ outcome: 'PERMISSION_DENIED', key: GOING })],
     },
@@ -242,6 +250,12 @@ for (const [id, { fires, silent }] of Object.entries(CASES)) {
     }
   });
 }
+
+test('a key that was forbidden after the stretch that is looked at was not before', () => {
+  const later = [record({ index: 9, operation: 'CompromiseKey', keyVersion: null, key: COMPROMISED })];
+  assert.deepEqual(book().take([record({ index: 0, key: COMPROMISED })], [], later), []);
+  assert.equal(book().take([record({ index: 10, key: COMPROMISED })], [], later).length, 1);
+});
 
 suite('new-source', () => {
   test('learns the first address of a principal without a word, and fires on the next', () => {
