@@ -7,7 +7,7 @@
  */
 import {
   alertId,
-  RULES,
+  ruleWords,
   runbookOf,
   type ActiveRule,
   type Alert,
@@ -108,7 +108,7 @@ function alertInfo(logId: string, alert: Alert): AlertInfo {
     id: alertId(logId, alert),
     rule,
     severity,
-    title: RULES[rule].title,
+    title: ruleWords(rule).title,
     subject,
     tenantId,
     firstAt: isoTime(firstAtMs),

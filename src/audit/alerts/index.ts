@@ -10,4 +10,4 @@ export {
 } from './channels/index.ts';
 export { type ChannelStatus } from './outbox.ts';
 export { ruleBook, RULES, SEVERITIES, type ActiveRule, type Rule, type RuleBook, type Severity } from './rules.ts';
-export { runbookOf } from './words.ts';
+export { ruleWords, runbookOf } from './words.ts';

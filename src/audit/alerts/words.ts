@@ -4,7 +4,7 @@
  * @module
  */
 import type { Alert, Notice, NoticeKind } from './alert.ts';
-import { RULES, type MeasureRule, type Rule, type RuleId } from './rules.ts';
+import { RULES, type Rule, type RuleId } from './rules.ts';
 
 /** Receivers cut or refuse longer titles: PagerDuty at 1,024 characters, Slack's headers at 150. */
 const TITLE_CHARS_MAX = 140;
@@ -28,7 +28,7 @@ export interface Words {
 }
 
 export function wordsOf({ kind, alert, atMs }: Notice): Words {
-  const { title, action }: Rule = RULES[alert.rule];
+  const { title, action } = ruleWords(alert.rule);
   const facts: [string, string | undefined][] = [
     ['rule', alert.rule],
     ['severity', alert.severity],
@@ -55,6 +55,16 @@ export function wordsOf({ kind, alert, atMs }: Notice): Words {
   };
 }
 
+/** What a rule says. One that another release has left in the store is told by its name. */
+export function ruleWords(id: string): Pick<Rule, 'title' | 'action'> {
+  return (
+    (RULES as Readonly<Record<string, Rule | undefined>>)[id] ?? {
+      title: id,
+      action: 'this release does not know the rule',
+    }
+  );
+}
+
 /** Where the manual tells of a rule. */
 export function runbookOf(rule: RuleId): string {
   return `docs/operating/alerts.md#${rule}`;
@@ -72,8 +82,8 @@ function principalOf({ facts: { principal, principalName } }: Alert): string | u
 }
 
 function measuredOf({ rule, facts: { value } }: Alert): string | undefined {
-  const { kind, ...told }: Rule = RULES[rule];
-  return value === undefined || kind !== 'measure' ? undefined : `${value} ${(told as MeasureRule).unit}`;
+  const known: Rule | undefined = RULES[rule];
+  return value === undefined || known?.kind !== 'measure' ? undefined : `${value} ${known.unit}`;
 }
 
 /** Names come from outside: a line break in one would forge a line of the message. */

@@ -10,6 +10,7 @@ import {
   SOURCES_PER_PRINCIPAL_MAX,
 } from '../../../../src/audit/alerts/book.ts';
 import { ruleBook, RULE_IDS, RULES, watchedBy, type Rule, type RuleId } from '../../../../src/audit/alerts/rules.ts';
+import { wordsOf } from '../../../../src/audit/alerts/words.ts';
 import { BATCH_OPERATIONS, GOVERN_OPERATIONS, USE_OPERATIONS } from '../../../../src/model/operation.ts';
 import type { HousekeepingChange } from '../../../../src/store/change.ts';
 import type { AlertStateRow, Sighting, WatchedRecord } from '../../../../src/store/contract.ts';
@@ -461,6 +462,22 @@ suite('an alert', () => {
       after.pass(NOW).map(({ kind }) => kind),
       ['resolved'],
     );
+  });
+
+  test('of a rule that this release does not know is over, and can be told', () => {
+    const before = book();
+    before.take([deletion], []);
+    const rows = stored(before.changes()).map((row) => ({
+      ...row,
+      name: row.name.replace('key-deletion', 'of-old'),
+      value: row.value.replace('key-deletion', 'of-old'),
+    }));
+    const notices = book({}, rows).pass(NOW);
+    assert.deepEqual(
+      notices.map(({ kind }) => kind),
+      ['resolved'],
+    );
+    assert.equal(wordsOf(notices[0]!).title, 'over: of-old');
   });
 
   test('belongs to the tenant of its record, one of an address to nobody', () => {
