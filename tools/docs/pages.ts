@@ -5,9 +5,12 @@
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ROOT } from '../run.ts';
+import { capacityPage } from './capacity.ts';
 import { configurationPage } from './configuration.ts';
 import { errorsPage } from './errors.ts';
 import { metricsPage } from './metrics.ts';
+import { readResults } from './results.ts';
 
 export interface Page {
   /** Relative to the root of the repository. */
@@ -16,6 +19,7 @@ export interface Page {
 }
 
 export const PAGES: readonly Page[] = [
+  { path: 'docs/operating/capacity.md', text: () => capacityPage(readResults(ROOT)) },
   { path: 'docs/reference/configuration.md', text: configurationPage },
   { path: 'docs/reference/errors.md', text: errorsPage },
   { path: 'docs/reference/metrics.md', text: metricsPage },
