@@ -29,7 +29,7 @@ export interface Results {
 
 export function readResults(root: string): Results {
   const newestFirst = globSync('bench/results/*.json', { cwd: root })
-    .map((path): Result => ({ run: JSON.parse(readFileSync(join(root, path), 'utf8')) as Run, page: pageOf(path) }))
+    .flatMap((path) => resultAt(root, path) ?? [])
     .toSorted((a, b) => b.run.at.localeCompare(a.run.at));
   return {
     full: newestFirst.find(({ run }) => isFull(run)) ?? null,
@@ -38,21 +38,23 @@ export function readResults(root: string): Results {
       .map((path) => basename(path))
       .toSorted(),
   };
-
-  function pageOf(path: string): string {
-    const page = path.replace(/json$/, 'md');
-    return existsSync(join(root, page)) ? page : path;
-  }
 }
 
-/** Results of older releases have no scenarios. */
-function isFull({ windowMs, cases, scenarios = [] }: Run): boolean {
+/** Null for a result of the first benchmark, which had no scenarios. */
+function resultAt(root: string, path: string): Result | null {
+  const { scenarios, ...rest } = JSON.parse(readFileSync(join(root, path), 'utf8')) as Partial<Run>;
+  if (scenarios === undefined) return null;
+  const page = path.replace(/json$/, 'md');
+  return { run: { ...rest, scenarios } as Run, page: existsSync(join(root, page)) ? page : path };
+}
+
+function isFull({ windowMs, cases, scenarios }: Run): boolean {
   const has = (parts: readonly { readonly name: string }[], wanted: readonly string[]): boolean =>
     wanted.every((part) => parts.some(({ name }) => name === part));
   return windowMs >= WINDOW_MS_MIN && has(cases, CASES_MIN) && has(scenarios, SCENARIOS_MIN);
 }
 
 /** A soak that was long enough to tell where memory stays. */
-function hasSlope({ scenarios = [] }: Run): boolean {
+function hasSlope({ scenarios }: Run): boolean {
   return scenarios.some(({ name, figures }) => name === 'soak' && figures['mibPerHour'] !== undefined);
 }
