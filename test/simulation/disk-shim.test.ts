@@ -71,6 +71,19 @@ describe('a fault', () => {
   });
 });
 
+test('a failed sync is told to every descriptor that was open, once, and to none that is opened later', async (t) => {
+  const told = await runOnDisk(
+    t,
+    { fault: { call: 'sync', suffix: '-wal', nth: 2, effect: 'lost' } },
+    `const sync = (fd) => { try { fsyncSync(fd); return 'ok'; } catch (error) { return error.code; } };
+     const other = openSync(process.argv[1] + '/file-wal', 'r+');
+     const first = [sync(fd), sync(other)];
+     const later = openSync(process.argv[1] + '/file-wal', 'r+');
+     console.log(...first, sync(fd), sync(other), sync(later));`,
+  );
+  if (told !== null) assert.equal(told, 'EIO EIO ok ok ok');
+});
+
 test('a delayed sync takes so much longer', async (t) => {
   const told = await runOnDisk(
     t,

@@ -44,12 +44,12 @@ interface Case extends Omit<DiskFault, 'effect' | 'nth'> {
 }
 
 const CASES: Readonly<Record<string, Case>> = {
-  'the sync of a commit': { call: 'sync', suffix: '-wal', from: 30, to: 150, expected: 'stops' },
+  'the sync of a commit': { call: 'sync', suffix: '-wal', from: 30, to: 110, expected: 'stops' },
   'the sync of a commit, for want of space': {
     call: 'sync',
     suffix: '-wal',
     from: 30,
-    to: 150,
+    to: 110,
     error: 'ENOSPC',
     expected: 'stops',
   },
@@ -66,7 +66,7 @@ const CASES: Readonly<Record<string, Case>> = {
     call: 'sync',
     suffix: '-wal',
     from: 30,
-    to: 150,
+    to: 110,
     expected: 'either',
     emptied: true,
   },

@@ -31,8 +31,11 @@ const {
   CLAVIGER_POWER_CUT_SCENES: KEPT_SCENES,
 } = process.env;
 const FIRST_SEED = SEED === undefined ? Math.floor(Math.random() * 1_000_000) : Number(SEED);
-/** Answers in the first scene, and in each that begins after a power cut. */
-const ANSWERS = [2000, 800, 800] as const;
+/**
+ * Answers in the first scene, and in each that begins after a power cut. The first has enough for the thread that moves
+ * the write-ahead log into the database beside the writer.
+ */
+const ANSWERS = [5600, 800, 800] as const;
 /** Outputs looked at in each image: the last ones, and others at random. */
 const OUTPUTS_LAST = 5;
 const OUTPUTS_MORE = 10;

@@ -74,6 +74,8 @@ struct file {
   ino_t inode;
   int is_folder;
   int may_fail;
+  /* Syncs that have failed. Every descriptor that was open then is told once, by its own next sync, as Linux does. */
+  int failures;
   struct undo *unsynced;
 };
 
@@ -94,6 +96,8 @@ static struct {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct file *files;
 static struct file *opened[FDS_MAX];
+/* Failures of its file that a descriptor has been told. */
+static int told[FDS_MAX];
 static uint64_t syncs;
 
 static int (*real_open)(const char *, int, ...);
@@ -216,6 +220,7 @@ static void remember(int fd, const char *path, int made) {
   }
   file->is_folder = S_ISDIR(at.st_mode);
   file->may_fail = fault.armed && ends_with(path, fault.suffix);
+  told[fd] = file->failures;
   opened[fd] = file;
   if (made) {
     file->unsynced = NULL;
@@ -391,12 +396,16 @@ static int sync_watched(struct file *file, int fd, int (*real_sync)(int)) {
   pthread_mutex_lock(&lock);
   uint64_t number = ((uint64_t)getpid() << 32) | ++syncs;
   note(SYNCING, inode, number, "", NULL, 0);
-  int failed = fails_now(file, 1);
-  if (failed && fault.lost) settle(file, fd, 1);
+  if (fails_now(file, 1)) {
+    file->failures += 1;
+    if (fault.lost) settle(file, fd, 1);
+  }
+  int failed = told[fd] < file->failures;
+  told[fd] = file->failures;
   pthread_mutex_unlock(&lock);
 
   /* Not under the lock: others may write meanwhile, and whether that is synced is not known. */
-  int result = failed && fault.lost ? -1 : real_sync(fd);
+  int result = real_sync(fd);
   int error = errno;
   if (delay_us > 0) {
     struct timespec time = {delay_us / 1000000, delay_us % 1000000 * 1000};
