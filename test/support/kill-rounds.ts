@@ -35,7 +35,7 @@ const CONNECTIONS = 64;
 const LOAD_MS_MAX = 600;
 /** Ciphertexts and signatures, and keys, that are tried after each kill: the last ones. */
 const OUTPUTS_TRIED = 10;
-const KEYS_TRIED = 60;
+const KEYS_TRIED = 25;
 const CONFIG = 'limits: { changesPerSecond: 1000000 }';
 
 /**

@@ -23,8 +23,13 @@ export interface Done {
   readonly fact: Fact | null;
 }
 
-export type Fact =
-  LifeFact | { readonly kind: 'ciphertext' | 'signature'; readonly key: string; readonly output: string };
+export type Fact = LifeFact | OutputFact;
+
+interface OutputFact {
+  readonly kind: 'ciphertext' | 'signature';
+  readonly key: string;
+  readonly output: string;
+}
 
 /** What has become of a key. */
 type LifeFact =
@@ -163,18 +168,21 @@ export function isLife(fact: Fact): fact is LifeFact {
 /** Fails where what was answered does not hold any more. Puts suspended keys back into use to see that they work. */
 export async function checkFacts({ endpoint, token }: Worked, facts: readonly Fact[]): Promise<void> {
   const client = new ClavigerClient({ endpoint, token });
-  const lives = new Map<string, LifeFact[]>();
-  for (const fact of facts) {
-    if (isLife(fact)) lives.set(fact.key, [...(lives.get(fact.key) ?? []), fact]);
-    else if (fact.kind === 'ciphertext') {
-      const opened = await client.decrypt({ key: fact.key, ciphertext: Buffer.from(fact.output, 'base64') });
-      assert.deepEqual(Buffer.from(opened.plaintext), MESSAGE);
-    } else {
-      const signature = Buffer.from(fact.output, 'base64');
-      assert.ok((await client.verify({ key: fact.key, message: MESSAGE, signature })).valid);
-    }
+  const lives = Map.groupBy(facts.filter(isLife), ({ key }) => key);
+  await Promise.all([
+    ...facts.filter((fact) => !isLife(fact)).map((fact) => checkOutput(client, fact)),
+    ...[...lives].map(([key, life]) => checkKey(client, key, life)),
+  ]);
+}
+
+async function checkOutput(client: ClavigerClient, { kind, key, output }: OutputFact): Promise<void> {
+  const bytes = Buffer.from(output, 'base64');
+  if (kind === 'ciphertext') {
+    const { plaintext } = await client.decrypt({ key, ciphertext: bytes });
+    assert.deepEqual(Buffer.from(plaintext), MESSAGE);
+  } else {
+    assert.ok((await client.verify({ key, message: MESSAGE, signature: bytes })).valid);
   }
-  for (const [key, life] of lives) await checkKey(client, key, life);
 }
 
 async function checkKey(client: ClavigerClient, key: string, facts: readonly LifeFact[]): Promise<void> {
