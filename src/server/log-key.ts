@@ -1,46 +1,18 @@
 /**
- * The key that signs the log: Ed25519, made at the first start, sealed under the key of the tenant `system`, which the
- * root key seals.
+ * The key that signs the log: Ed25519, made once, sealed under the key of the tenant `system`, which the root key seals.
  *
  * @module
  */
-import { createPrivateKey, generateKeyPairSync, randomUUID } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
+import type { Ledger } from '../audit/ledger.ts';
 import type { LogSigner } from '../audit/note.ts';
 import { SecretBytes } from '../crypto/secret-bytes.ts';
 import { ClavigerError } from '../errors.ts';
 import { SYSTEM_TENANT_NAME } from '../model/principal.ts';
-import type { Random } from '../ports/random.ts';
-import { Keyring, type SealPlace } from '../seal/keyring.ts';
+import type { Keyring, SealPlace } from '../seal/keyring.ts';
 import type { StoreReader } from '../store/contract.ts';
 
 const PLACE: SealPlace = { purpose: 'log-key', tenantId: SYSTEM_TENANT_NAME, id: '', version: 1 };
-
-/**
- * The settings of a new log: its id, its origin, the key of the tenant `system`, and the log's key below it. They are
- * written together, and only where the store has none.
- *
- * @param origin name that checkpoints are signed with; made from the log's id where it is null
- */
-export async function newLogSettings(
-  root: SecretBytes,
-  random: Random,
-  origin: string | null,
-): Promise<Readonly<Record<string, string>>> {
-  const logId = randomUUID();
-  // A keyring of its own: what it makes is thrown away where the store has these settings already.
-  const keyring = new Keyring(root, random, () => Promise.resolve(null));
-  const systemKey = keyring.newTenantKey(SYSTEM_TENANT_NAME);
-  const { privateKey } = generateKeyPairSync('ed25519');
-  using secret = new SecretBytes(privateKey.export({ format: 'der', type: 'pkcs8' }));
-  const sealed = await keyring.seal(PLACE, secret.reveal());
-  return {
-    'log-id': logId,
-    'log-origin': origin ?? `claviger/${logId}`,
-    'root-check': keyring.rootCheck().toString('base64'),
-    'system-key': systemKey.toBase64(),
-    'log-key': sealed.toBase64(),
-  };
-}
 
 /** The sealed key of the tenant `system`. */
 export async function sealedSystemKey(store: StoreReader): Promise<Uint8Array | null> {
@@ -48,20 +20,52 @@ export async function sealedSystemKey(store: StoreReader): Promise<Uint8Array | 
   return kept === null ? null : Buffer.from(kept, 'base64');
 }
 
+export interface LogKeyParts {
+  readonly store: StoreReader;
+  readonly ledger: Ledger;
+  /** Its root key is known to be the store's. */
+  readonly keyring: Keyring;
+}
+
 /**
- * Opens the log's key.
+ * Opens the log's key; makes it where the store has none, at its first start or because an older release made the store.
  *
- * @throws INVALID_ARGUMENT where the configuration names another origin than the log has
+ * @param wanted name that checkpoints are signed with; made from the log's id where it is null
+ * @throws INVALID_ARGUMENT where the configuration names another origin than the log has; STORE_UNAVAILABLE where there
+ * are checkpoints and their key is gone
  */
-export async function openLogSigner(store: StoreReader, keyring: Keyring, wanted: string | null): Promise<LogSigner> {
-  const origin = await store.setting('log-origin');
+export async function openLogSigner(parts: LogKeyParts, wanted: string | null): Promise<LogSigner> {
+  const { store, keyring } = parts;
+  const kept = await store.setting('log-key');
+  if (kept === null) return newLogSigner(parts, wanted);
+  const origin = (await store.setting('log-origin'))!;
   if (wanted !== null && wanted !== origin) {
     throw new ClavigerError(
       'INVALID_ARGUMENT',
       `\`audit.origin\` is \`${wanted}\`, but the log of this store was begun as \`${origin}\`, and that never changes: set it to this, or leave it out`,
     );
   }
-  const sealed = Buffer.from((await store.setting('log-key')) ?? '', 'base64');
-  using secret = await keyring.open(PLACE, sealed);
-  return { origin: origin!, key: createPrivateKey({ key: secret.reveal(), format: 'der', type: 'pkcs8' }) };
+  using secret = await keyring.open(PLACE, Buffer.from(kept, 'base64'));
+  return { origin, key: createPrivateKey({ key: secret.reveal(), format: 'der', type: 'pkcs8' }) };
+}
+
+/** Origin, key of the tenant `system` and the log's key below it are kept together, before anything is signed. */
+async function newLogSigner({ ledger, keyring }: LogKeyParts, wanted: string | null): Promise<LogSigner> {
+  if (ledger.checkpoint !== null) {
+    throw new ClavigerError(
+      'STORE_UNAVAILABLE',
+      'the key that the log was signed with is missing from the store: it was changed from outside; restore a backup',
+    );
+  }
+  const origin = wanted ?? `claviger/${ledger.logId}`;
+  const systemKey = keyring.newTenantKey(SYSTEM_TENANT_NAME);
+  const { privateKey } = generateKeyPairSync('ed25519');
+  using secret = new SecretBytes(privateKey.export({ format: 'der', type: 'pkcs8' }));
+  const sealed = await keyring.seal(PLACE, secret.reveal());
+  await ledger.keep([
+    { put: 'setting', name: 'log-origin', value: origin },
+    { put: 'setting', name: 'system-key', value: systemKey.toBase64() },
+    { put: 'setting', name: 'log-key', value: sealed.toBase64() },
+  ]);
+  return { origin, key: privateKey };
 }

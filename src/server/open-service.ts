@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Alerts, type AlertsOptions } from '../audit/alerts/index.ts';
@@ -36,7 +37,7 @@ import { databasePath, lockFolder, type FolderLock } from '../store/sqlite/open.
 import { SqliteReader } from '../store/sqlite/reader.ts';
 import { alertsSchema, alertsSetup, type AlertsSetup } from './alerts-config.ts';
 import { NO_KEEPERS, openKeepers, type KeepersConfig } from './checkpoint-keepers.ts';
-import { newLogSettings, openLogSigner, sealedSystemKey } from './log-key.ts';
+import { openLogSigner, sealedSystemKey } from './log-key.ts';
 import { readService } from './metrics/service.ts';
 import { ServerMetrics } from './metrics/server-metrics.ts';
 import { openTracer, type TracesConfig } from './tracing.ts';
@@ -123,7 +124,7 @@ async function openLocked(
   const keyring = new Keyring(root, random, (tenantId) =>
     tenantId === SYSTEM_TENANT_NAME ? sealedSystemKey(reader) : reader.sealedTenantKey(tenantId),
   );
-  const settings = await newLogSettings(root, random, options.logOrigin ?? null);
+  const settings = { 'log-id': randomUUID(), 'root-check': keyring.rootCheck().toString('base64') };
 
   const changed = (entities: readonly string[]): void => {
     cache.drop(entities);
@@ -135,7 +136,9 @@ async function openLocked(
     onFailure(reason);
   };
   const tracer = await openTracer(options.traces ?? null);
-  const committed = (jobs: number, commitMs: number): void => metrics.committed(jobs, commitMs);
+  // A new store's first group is committed before there is anything to count it with.
+  let counting: ServerMetrics | null = null;
+  const committed = (jobs: number, commitMs: number): void => counting?.committed(jobs, commitMs);
   const ledger = await Ledger.open({ databasePath: path, settings }, { changed, committed, failed });
   const reader = new SqliteReader(path);
   let signer: LogSigner;
@@ -143,7 +146,7 @@ async function openLocked(
   let alerts: Alerts | null = null;
   try {
     keyring.requireRoot(Buffer.from((await reader.setting('root-check')) ?? '', 'base64'));
-    signer = await openLogSigner(reader, keyring, options.logOrigin ?? null);
+    signer = await openLogSigner({ store: reader, ledger, keyring }, options.logOrigin ?? null);
     alerts = await openAlerts(options.alerts, { ledger, store: reader, clock, log, origin: signer.origin });
     const kept = { ledger, store: reader, logKey: verifierKey(signer), clock, log };
     keepers = await openKeepers(options.keepers ?? NO_KEEPERS, kept);
@@ -197,6 +200,7 @@ async function openLocked(
     },
   });
   const metrics = new ServerMetrics({ tenantName: async (id) => (await cache.tenant(id))?.name ?? id });
+  counting = metrics;
   const sinks = new SinkHost({ sinks: wantedSinks, databasePath: path, ledger, log, clock, version: VERSION });
   alerts.readLags(() => sinks.status());
   alerts.readKeepers(() => keepers.status());

@@ -34,17 +34,17 @@ export type Change =
   | { readonly put: 'importSlot'; readonly slot: ImportSlot; readonly sealedKey: Uint8Array }
   | { readonly drop: 'importSlot'; readonly keyId: string }
   | { readonly put: 'idempotency'; readonly kept: IdempotentAnswer }
-  /** What the service itself has to remember until its next start. */
-  | { readonly put: 'setting'; readonly name: SettingName; readonly value: string }
   /** Forgets what the commitments of the records `[from, to)` open to. The records themselves stay. */
   | { readonly drop: 'openings'; readonly from: number; readonly to: number }
   | HousekeepingChange;
 
-/** Settings that change; those of the log are written once, at its first start. */
-export type SettingName = 'audit-sinks';
+/** `audit-sinks` changes; those of the log are put once. */
+export type SettingName = 'audit-sinks' | 'log-origin' | 'system-key' | 'log-key';
 
 /** What no caller asked for and no decision reads: it commits without a record of its own. */
 export type HousekeepingChange =
+  /** What the service itself has to remember until its next start. */
+  | { readonly put: 'setting'; readonly name: SettingName; readonly value: string }
   /** How far a reader of the log has come: the next index that it wants. */
   | { readonly put: 'cursor'; readonly name: string; readonly position: number }
   /** A checkpoint that witnesses have signed as well, in place of the same one without them. */

@@ -206,6 +206,15 @@ describe('the store', () => {
     await assert.rejects(open(), { code: 'SEALED' });
   });
 
+  test('whose key of the log was taken away is refused, for another one would sign a log that it did not begin', async () => {
+    await encryptOnce();
+    tamper(folder, "DELETE FROM settings WHERE name = 'log-key'");
+    await assert.rejects(open(), {
+      code: 'STORE_UNAVAILABLE',
+      message: /the key that the log was signed with is missing/,
+    });
+  });
+
   test('after a start that was refused, a right start finds everything', async () => {
     const { key } = await encryptOnce();
     await assert.rejects(Claviger.open({ folder, principal: PRINCIPAL, passphrase: 'wrong kind of file' }), {
