@@ -9,11 +9,10 @@
 import { constants, sign as signMessage, type KeyObject, type SignKeyObjectInput } from 'node:crypto';
 import type { SigningAlgorithm, SigningAlgorithmName } from '../model/algorithm.ts';
 import type { Spec } from '../model/spec.ts';
-import { signDigestAside } from './digest-pool.ts';
 import { signDigest } from './digest.ts';
 import type { PrivateHandle } from './key-material.ts';
 import { requireSignable, type SignInput } from './sign-input.ts';
-import { slowTurns } from './slow.ts';
+import { signAside } from './slow-pool.ts';
 
 export type { SignInput } from './sign-input.ts';
 
@@ -40,22 +39,12 @@ export function signNow({ key, spec }: PrivateHandle, name: SigningAlgorithmName
  */
 export async function sign(handle: PrivateHandle, name: SigningAlgorithmName, input: SignInput): Promise<Buffer> {
   if (signsNow(handle.spec)) return signNow(handle, name, input);
-  const algorithm = requireSignable(handle.spec, name, input);
-  if ('digest' in input) return signDigestAside(handle.spec, handle.key, name, input.digest);
-  return slowTurns.run(() => signOnPool(handle.key, algorithm, input.message));
+  requireSignable(handle.spec, name, input);
+  return signAside(handle.spec, handle.key, name, input);
 }
 
 /** The key with the padding of its scheme, as node:crypto takes it. */
 export function signatureKey(key: KeyObject, { scheme }: SigningAlgorithm): KeyObject | SignKeyObjectInput {
   if (scheme !== 'rsa-pss') return key;
   return { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST };
-}
-
-function signOnPool(key: KeyObject, algorithm: SigningAlgorithm, message: Uint8Array): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    signMessage(algorithm.hash, message, signatureKey(key, algorithm), (error, signature) => {
-      if (error === null) resolve(signature);
-      else reject(error);
-    });
-  });
 }

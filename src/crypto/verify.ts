@@ -8,12 +8,11 @@
 import { verify as verifyMessage, type KeyObject } from 'node:crypto';
 import type { SigningAlgorithm, SigningAlgorithmName } from '../model/algorithm.ts';
 import type { Spec } from '../model/spec.ts';
-import { verifyDigestAside } from './digest-pool.ts';
 import { verifyDigest } from './digest.ts';
 import { loadPublic } from './key-material.ts';
 import { requireSignable, type SignInput } from './sign-input.ts';
 import { signatureKey } from './sign.ts';
-import { slowTurns } from './slow.ts';
+import { verifyAside } from './slow-pool.ts';
 
 /** Specs that verify slowly; RSA does not, with its short exponent. */
 const SLOW: ReadonlySet<Spec> = new Set<Spec>(['P-384', 'P-521', 'secp256k1', 'ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87']);
@@ -33,24 +32,18 @@ export async function verify(
 ): Promise<boolean> {
   const algorithm = requireSignable(spec, name, input);
   const key = loadPublic(spec, spki);
-  if ('digest' in input) {
-    if (SLOW.has(spec)) return verifyDigestAside(spec, key, name, input.digest, signature);
-    return verifyDigest(spec, key, algorithm, input.digest, signature);
-  }
-  if (SLOW.has(spec)) return slowTurns.run(() => verifyOnPool(key, algorithm, input.message, signature));
-  return verifyMessage(algorithm.hash, input.message, signatureKey(key, algorithm), signature);
+  if (SLOW.has(spec)) return verifyAside(spec, key, name, input, signature);
+  return verifyNow(spec, key, algorithm, input, signature);
 }
 
-function verifyOnPool(
+/** As `verify`, here and now, of inputs that were checked. */
+export function verifyNow(
+  spec: Spec,
   key: KeyObject,
   algorithm: SigningAlgorithm,
-  message: Uint8Array,
+  input: SignInput,
   signature: Uint8Array,
-): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    verifyMessage(algorithm.hash, message, signatureKey(key, algorithm), signature, (error, valid) => {
-      if (error === null) resolve(valid);
-      else reject(error);
-    });
-  });
+): boolean {
+  if ('digest' in input) return verifyDigest(spec, key, algorithm, input.digest, signature);
+  return verifyMessage(algorithm.hash, input.message, signatureKey(key, algorithm), signature);
 }

@@ -9,6 +9,7 @@ import { SEVERITIES, type Alerts, type ChannelStatus } from '../../audit/alerts/
 import type { CheckpointKeepers, KeeperStatus } from '../../audit/keepers.ts';
 import type { Ledger } from '../../audit/ledger.ts';
 import type { SinkHost } from '../../audit/sinks/host.ts';
+import { slowTasks } from '../../crypto/slow-pool.ts';
 import { slowTurns } from '../../crypto/slow.ts';
 import type { Metrics, Reading } from '../../ports/metrics.ts';
 import type { SoftwareProvider } from '../../providers/software/index.ts';
@@ -86,8 +87,8 @@ export function readService(metrics: Metrics, parts: Parts): void {
     ['loop', performance.eventLoopUtilization().active / 1000],
     ['writer', ledger.threadTimes.activeMs / 1000],
   ]);
-  metrics.read('claviger_slow_operations_running', () => slowTurns.running);
-  metrics.read('claviger_slow_operations_waiting', () => slowTurns.waiting);
+  metrics.read('claviger_slow_operations_running', () => slowTasks.running + slowTurns.running);
+  metrics.read('claviger_slow_operations_waiting', () => slowTasks.waiting + slowTurns.waiting);
   metrics.read('claviger_cache_hits_total', () => cache.counts.hits);
   metrics.read('claviger_cache_misses_total', () => cache.counts.misses);
   metrics.read('claviger_cache_entries', () => cache.counts.entries);
