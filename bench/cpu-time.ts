@@ -11,9 +11,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 export interface CpuTime {
   /** The event loop: HTTP, JSON, authentication, policy, AES and HMAC. */
   readonly main: number;
-  /** Worker threads: the writer, which signs and commits, and the one for slow digests. */
+  /** The writer thread, which signs with the fast curves and commits. */
   readonly workers: number;
-  /** The libuv pool (RSA, slow curves), the compiler and the garbage collector. */
+  /** The threads for slow signatures and for checkpoints of the database, the libuv pool, the compiler, the garbage collector. */
   readonly others: number;
 }
 
