@@ -29,6 +29,8 @@ const HEADER_BYTES_MAX = 16 * 1024;
 const SWEEP_MS = 20;
 /** Supervisors commonly kill after 30 seconds; until then, a slow caller may still finish its request. */
 const STOP_TIMEOUT_MS = 20_000;
+/** Time for a caller to read why its connection ends; one that keeps its half open would hold it for ever. */
+const REFUSED_LINGER_MS = 1000;
 /** How often a certificate's files are looked at. */
 const CERTIFICATE_POLL_MS = 5000;
 
@@ -117,6 +119,12 @@ function answering(services: Services): (message: IncomingMessage, response: Ser
   const pages = publicPages(services);
   return (message, response) => {
     readRequest(message, (request, unread) => {
+      // Policies and the log ask where a request comes from. Who has reset its connection by now cannot be told any
+      // more, and would hear no answer.
+      if (message.socket.remoteAddress === undefined) {
+        message.socket.destroy();
+        return;
+      }
       const answered = unread === null ? answer(request, response) : refuseUnread(request, response, unread);
       answered.catch((error: unknown) => {
         // Gateways answer with every error; what comes here is a mistake of ours.
@@ -178,8 +186,16 @@ function refuseUnparsed(error: NodeJS.ErrnoException, socket: Duplex): void {
     socket.destroy();
     return;
   }
+  // What comes behind a whole request must not be taken for its answer; that one leaves, and then the rest is refused.
+  if (answerUnderWay(socket)?.req.complete === true) return;
   const status = UNPARSED_STATUS.get(error.code ?? '') ?? '400 Bad Request';
   socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+  setTimeout(() => socket.destroy(), REFUSED_LINGER_MS).unref();
+}
+
+/** The answer that a socket waits for, by the property that Node's own handler of such errors looks at. */
+function answerUnderWay(socket: Duplex): ServerResponse | null | undefined {
+  return (socket as { readonly _httpMessage?: ServerResponse | null })._httpMessage;
 }
 
 const UNPARSED_STATUS: ReadonlyMap<string, string> = new Map([
