@@ -22,6 +22,9 @@ const SQLITE_CONSTRAINT = 19;
  */
 export const CHECKPOINT_EVERY_MS = 250;
 
+/** Entities whose last change is remembered one by one: what changes within some seconds at the fastest. */
+export const CHANGES_MAX = 50_000;
+
 /** Signs what a job asks for; throws where a key cannot. */
 export type SignAll = (job: RecordedJob) => readonly Uint8Array[];
 
@@ -54,8 +57,10 @@ export class LogWriter {
   #signer: LogSigner | null = null;
   #checkpointAtMs = Number.NEGATIVE_INFINITY;
   #sequence = 0;
-  /** Entity → sequence of its last change. What is not here has not changed since the start. */
+  /** Entity → sequence of its last change, the one that changed longest ago first. */
   readonly #changedAt = new Map<string, number>();
+  /** What is not in `#changedAt` has not changed after this. */
+  #forgottenAt = 0;
   #group: OpenGroup | null = null;
 
   constructor(store: StoreWriter, random: Random) {
@@ -99,7 +104,7 @@ export class LogWriter {
       group.verdicts.push({ id: job.id, verdict: 'done', index: -1, signatures: [] });
       return;
     }
-    if (job.read.some((entity) => group.changed.has(entity) || (this.#changedAt.get(entity) ?? 0) > job.decidedAt)) {
+    if (job.read.some((name) => group.changed.has(name) || this.#lastChange(name) > job.decidedAt)) {
       group.verdicts.push({ id: job.id, verdict: 'stale', index: -1, signatures: [] });
       return;
     }
@@ -140,7 +145,7 @@ export class LogWriter {
     if (checkpoint !== null) this.#checkpointAtMs = begunMs;
     if (group.changed.size > 0) {
       this.#sequence += 1;
-      for (const entity of group.changed) this.#changedAt.set(entity, this.#sequence);
+      this.#remember(group.changed);
     }
     return {
       kind: 'committed',
@@ -174,6 +179,25 @@ export class LogWriter {
 
   close(): void {
     this.#store.close();
+  }
+
+  /** Sequence of an entity's last change, or one that is later. */
+  #lastChange(name: string): number {
+    return this.#changedAt.get(name) ?? this.#forgottenAt;
+  }
+
+  #remember(changed: Iterable<string>): void {
+    for (const name of changed) {
+      this.#changedAt.delete(name);
+      this.#changedAt.set(name, this.#sequence);
+    }
+    if (this.#changedAt.size <= CHANGES_MAX) return;
+    // The older half at once, so that it costs nothing most of the time. A decision from before then is made again.
+    for (const [name, sequence] of this.#changedAt) {
+      if (this.#changedAt.size <= CHANGES_MAX / 2) return;
+      this.#changedAt.delete(name);
+      this.#forgottenAt = sequence;
+    }
   }
 
   #applied(changes: readonly Change[]): boolean {

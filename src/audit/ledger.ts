@@ -58,8 +58,10 @@ export type Receipt =
 interface Waiting {
   readonly resolve: (receipt: Receipt) => void;
   readonly reject: (error: ClavigerError) => void;
-  readonly signs: number;
+  readonly signs: readonly SignTask[];
 }
+
+const NO_SIGNS: readonly SignTask[] = [];
 
 /** What happens to the log that others act on. */
 export interface LedgerEvents {
@@ -153,16 +155,21 @@ export class Ledger {
    * @throws AUDIT_UNAVAILABLE where the log fails meanwhile
    */
   async checkpointOver(index: number): Promise<StoredCheckpoint> {
-    while (this.#checkpoint === null || this.#checkpoint.size <= index) {
-      if (this.#failed !== null || this.#closing) throw unavailable();
-      await new Promise<void>((resolve) => {
-        const end = this.follow(() => {
-          end();
-          resolve();
-        });
+    const covering = (): StoredCheckpoint | null =>
+      this.#checkpoint !== null && this.#checkpoint.size > index ? this.#checkpoint : null;
+    const now = covering();
+    if (now !== null) return now;
+    if (this.#failed !== null || this.#closing) throw unavailable();
+    // Many may wait at once, and groups come by the hundreds a second: each looks, and only what is over is settled.
+    return new Promise((resolve, reject) => {
+      const end = this.follow(() => {
+        const found = covering();
+        if (found === null && this.#failed === null) return;
+        end();
+        if (found === null) reject(unavailable());
+        else resolve(found);
       });
-    }
-    return this.#checkpoint;
+    });
   }
 
   /** Sequence of changes that the loop has seen. Take it before the first read of a decision. */
@@ -194,7 +201,7 @@ export class Ledger {
     if (job.changes.length > 0) this.#changes.set(id, job.changes);
     this.#signs += job.signs.length;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject, signs: job.signs.length });
+      this.#waiting.set(id, { resolve, reject, signs: job.signs });
       if (this.#signs >= HAND_OVER_SIGNS) this.#handOver();
       else this.#planHandOver();
     });
@@ -211,7 +218,7 @@ export class Ledger {
     this.#jobs.push({ id, draft: null });
     this.#changes.set(id, changes);
     await new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject, signs: 0 });
+      this.#waiting.set(id, { resolve, reject, signs: NO_SIGNS });
       this.#planHandOver();
     });
     for (const change of changes) {
@@ -226,6 +233,8 @@ export class Ledger {
   /** Makes the thread forget a key, after a change that ended its use. */
   forget(keyHandleId: string): void {
     if (!this.#known.delete(keyHandleId)) return;
+    // The drops of a message come before its keys: one that was not handed over yet has to be given before it is dropped.
+    if (this.#keys.length > 0) this.#handOver();
     this.#drops.push(keyHandleId);
     this.#planHandOver();
   }
@@ -329,11 +338,14 @@ export class Ledger {
       const verdict = VERDICTS[message.verdicts[position]!]!;
       const waiting = this.#take(id);
       const index = message.indexes[position]!;
-      if (verdict === 'stale') waiting?.resolve({ verdict });
-      else if (verdict !== 'done') waiting?.resolve({ verdict, index });
+      if (verdict === 'stale') {
+        // It may have given the thread a key that was forgotten before, and is not to be there any more.
+        for (const { keyHandleId } of waiting?.signs ?? NO_SIGNS) this.forget(keyHandleId);
+        waiting?.resolve({ verdict });
+      } else if (verdict !== 'done') waiting?.resolve({ verdict, index });
       else {
         const signatures: Buffer[] = [];
-        for (let n = 0; n < (waiting?.signs ?? 0); n++) {
+        for (let n = 0; n < (waiting?.signs.length ?? 0); n++) {
           const length = packed.readUInt16BE(offset);
           signatures.push(packed.subarray(offset + 2, offset + 2 + length));
           offset += 2 + length;

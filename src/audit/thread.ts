@@ -56,11 +56,11 @@ const checkpointer = new Checkpointer(start.databasePath);
 const { logId, nextIndex, checkpoint } = log.tail;
 port.postMessage({ kind: 'ready', logId, size: nextIndex, checkpoint } satisfies ReadyMessage);
 port.on('message', (message: ToThread) => {
-  if (ended) return;
   if (message === 'close') {
     void close();
     return;
   }
+  if (ended) return;
   if ('signer' in message) log.signWith(message.signer);
   else enqueue(message);
   while (queue.length > 0) runGroup();

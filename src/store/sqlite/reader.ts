@@ -275,7 +275,7 @@ export class SqliteReader implements StoreReader {
     let low = 0;
     let high = this.#nextIndex();
     while (low < high) {
-      const middle = (low + high) >>> 1;
+      const middle = Math.floor((low + high) / 2);
       const row = this.#get('SELECT time_ms FROM records WHERE idx = ?', middle);
       if (row !== undefined && (row['time_ms'] as number) < sinceMs) low = middle + 1;
       else high = middle;

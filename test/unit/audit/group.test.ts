@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import { CHANGES_MAX } from '../../../src/audit/group.ts';
 import { VERDICTS, type CommittedMessage } from '../../../src/audit/protocol.ts';
 import type { Change } from '../../../src/store/change.ts';
 import { entity } from '../../../src/store/change.ts';
@@ -92,6 +93,28 @@ describe('the epoch rule', () => {
     const after = committed([job(3)], [[3, [{ put: 'key', key: key(KEY, { state: 'Suspended' }) }]]]);
     assert.ok(after.sequence > sequence, 'a sequence is never given twice');
     assert.deepEqual(group([job(4, { ...READ_KEY, decidedAt: sequence })], []), ['stale']);
+  });
+});
+
+describe('changes beyond those that are remembered', () => {
+  const NAMES = Array.from({ length: CHANGES_MAX + 1 }, (_, n) => `a${n}`);
+  const ALL = NAMES.map((name): Change => ({ drop: 'alias', tenantId: TENANT, name }));
+
+  test('make every older decision stale, for what it read may have been among them; a newer one is done', () => {
+    const { sequence: first } = committed([job(1)], [[1, PUT_KEY]]);
+    const { sequence } = committed([job(2)], [[2, ALL]]);
+    const others = { read: [entity.key('another')] };
+    assert.deepEqual(group([job(3, { ...others, decidedAt: first - 1 })], []), ['stale']);
+    assert.deepEqual(group([job(4, { ...others, decidedAt: sequence })], []), ['done']);
+    assert.deepEqual(group([job(5, { ...READ_KEY, decidedAt: first - 1 })], []), ['stale']);
+    assert.deepEqual(group([job(6, { ...READ_KEY, decidedAt: sequence })], []), ['done']);
+  });
+
+  test('leave those in memory that came last', () => {
+    committed([job(1)], [[1, ALL]]);
+    const { sequence } = committed([job(2)], [[2, PUT_KEY]]);
+    assert.deepEqual(group([job(3, { ...READ_KEY, decidedAt: sequence - 1 })], []), ['stale']);
+    assert.deepEqual(group([job(4, { read: [entity.key('another')], decidedAt: sequence - 1 })], []), ['done']);
   });
 });
 

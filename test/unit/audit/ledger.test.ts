@@ -7,7 +7,9 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import type { Worker } from 'node:worker_threads';
+import { CHECKPOINT_EVERY_MS } from '../../../src/audit/group.ts';
 import { Ledger, type Job, type SignTask } from '../../../src/audit/ledger.ts';
+import type { GroupMessage } from '../../../src/audit/protocol.ts';
 import { entity, type Change } from '../../../src/store/change.ts';
 import { databasePath } from '../../../src/store/sqlite/open.ts';
 import { draft, key, KEY, TENANT_PUT } from './jobs.ts';
@@ -111,6 +113,29 @@ describe('a signature', () => {
     }
   });
 
+  test('with a key that is forgotten before it was handed over leaves nothing of it in the thread', async () => {
+    const { ledger, thread } = await openLedger();
+    const held = keysInThread(thread);
+    const asked = ledger.submit(job({ signs: [signer('k/1').task] }));
+    ledger.forget('k/1');
+    assert.equal((await asked).verdict, 'done');
+    await ledger.submit(job());
+    assert.deepEqual([...held], []);
+  });
+
+  test('of a decision that is stale leaves nothing of its key in the thread: what changed may be its end', async () => {
+    const { ledger, thread } = await openLedger();
+    const held = keysInThread(thread);
+    const { task } = signer(`${KEY}/1`);
+    const decidedAt = ledger.seen;
+    await ledger.submit(job({ changes: PUT_KEY }));
+    ledger.forget(task.keyHandleId);
+    const late = await ledger.submit(job({ decidedAt, read: [entity.key(KEY)], signs: [task] }));
+    assert.equal(late.verdict, 'stale');
+    await ledger.submit(job());
+    assert.deepEqual([...held], []);
+  });
+
   test('of a key that cannot make it is refused as sign-failed, with a record, and hinders nobody else', async () => {
     const { ledger } = await openLedger();
     const { task } = signer('k/1');
@@ -144,6 +169,19 @@ describe('the end', () => {
     assert.equal(receipts.length, 1000);
     assert.equal(stored(), 1000);
     await assert.rejects(ledger.submit(job()), { code: 'AUDIT_UNAVAILABLE' });
+  });
+
+  test('close ends the thread though it has just failed with nobody waiting', async () => {
+    const { ledger } = await openLedger();
+    ledger.signWith({ origin: 'test', key: generateKeyPairSync('ed25519').privateKey });
+    await ledger.submit(job());
+    const db = new DatabaseSync(databasePath(folder), { timeout: 5000 });
+    db.exec('DROP TABLE checkpoints');
+    db.close();
+    await ledger.submit(job()).catch(() => undefined);
+    // Meanwhile the thread makes its next checkpoint, which fails, and this side has not heard of it.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2 * CHECKPOINT_EVERY_MS);
+    await ledger.close();
   });
 
   test('a thread that dies refuses all who wait and all who come, and tells it once', async () => {
@@ -198,6 +236,18 @@ describe('the start', () => {
     assert.deepEqual(await second.ledger.submit(job()), { verdict: 'done', index: 1, signatures: [] });
   });
 });
+
+/** Ids of the keys that the thread holds, by what it is sent from now on: a message's drops come before its keys. */
+function keysInThread(thread: Worker): ReadonlySet<string> {
+  const held = new Set<string>();
+  const post = thread.postMessage.bind(thread);
+  thread.postMessage = (message: GroupMessage, transfer) => {
+    for (const id of message.drops ?? []) held.delete(id);
+    for (const { id } of message.keys ?? []) held.add(id);
+    post(message, transfer);
+  };
+  return held;
+}
 
 const PUT_KEY: readonly Change[] = [TENANT_PUT, { put: 'key', key: key() }];
 

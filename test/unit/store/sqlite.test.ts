@@ -9,6 +9,7 @@ import fc from 'fast-check';
 import type { Key, KeyVersion } from '../../../src/model/key.ts';
 import type { Credential } from '../../../src/model/principal.ts';
 import { entityOf, type Change } from '../../../src/store/change.ts';
+import type { RecordRow } from '../../../src/store/contract.ts';
 import { SQLITE_MIGRATIONS } from '../../../src/store/migrations/sqlite.ts';
 import { databasePath, lockFolder, migrate, openForReading, openForWriting } from '../../../src/store/sqlite/open.ts';
 import { SqliteReader } from '../../../src/store/sqlite/reader.ts';
@@ -318,6 +319,29 @@ describe('lists', () => {
     assert.deepEqual(await reader.dueKeys('rotation', 200, 10), [KEY]);
     end();
   });
+});
+
+describe('the first record since a time', () => {
+  test('is found in a log of thousands of millions', async () => {
+    const { writer, reader, end } = openStore();
+    const last = 3_000_000_000;
+    writer.begin();
+    writer.append(row(last, 2));
+    // Of all the records before it only those that a binary search looks at.
+    for (let low = 0; low < last;) {
+      const middle = Math.floor((low + last + 1) / 2);
+      if (middle < last) writer.append(row(middle, 1));
+      low = middle + 1;
+    }
+    writer.commit();
+    assert.equal(await reader.firstIndexSince(2), last);
+    end();
+  });
+
+  function row(index: number, timeMs: number): RecordRow {
+    const names = { tenantId: null, requestId: '', keyId: null, principal: null, operation: '', outcome: 'OK' };
+    return { index, timeMs, ...names, entry: Buffer.alloc(0), leaf: Buffer.alloc(0), openings: '{}', items: null };
+  }
 });
 
 describe('the writer', () => {
