@@ -11,9 +11,9 @@ export interface HealthOutput {
   readonly status: 'ok' | 'failed';
   readonly version: string;
   readonly log: { readonly id: string; readonly healthy: boolean };
-  /** Where the log is sent as well, and how far each has come. */
+  /** Where the log is sent as well, and how far each has come; what went wrong last is told to the system scope only. */
   readonly sinks: readonly SinkStatus[];
-  /** Witnesses and copies of the log's checkpoints; errors of theirs are told to the system scope only. */
+  /** Witnesses and copies of the log's checkpoints; what went wrong last is told to the system scope only. */
   readonly keepers: readonly KeeperStatus[];
   readonly providers: readonly { readonly name: string; readonly kind: string; readonly status: 'ok' }[];
 }
@@ -23,14 +23,16 @@ export const getHealth: Operation<Record<string, never>, HealthOutput> = {
   run(scope) {
     scope.readTenant();
     const { ledger, keepers, sinks, software, version } = scope.services;
-    const { systemScope } = scope.principal;
+    // Errors name addresses and paths of the whole service.
+    const shown = <S extends SinkStatus | KeeperStatus>(status: S): S =>
+      scope.principal.systemScope ? status : { ...status, lastError: null };
     return {
       output: {
         status: ledger.healthy ? 'ok' : 'failed',
         version,
         log: { id: ledger.logId, healthy: ledger.healthy },
-        sinks: sinks.status(),
-        keepers: keepers.status().map((status) => (systemScope ? status : { ...status, lastError: null })),
+        sinks: sinks.status().map(shown),
+        keepers: keepers.status().map(shown),
         providers: [{ name: software.name, kind: software.kind, status: 'ok' }],
       },
     };

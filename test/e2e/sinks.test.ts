@@ -113,6 +113,9 @@ describe('a sink', () => {
     assert.match(behind.lastError!, /ECONNREFUSED/);
     assert.ok(behind.lagRecords > 0 && behind.lagSeconds > 0);
     assert.equal(behind.delivered, 0);
+    const auditor = await (await server.clientWith('auditor')).getHealth();
+    assert.ok(auditor.sinks[0]!.failures > 0);
+    assert.equal(auditor.sinks[0]!.lastError, null, 'where the log goes is no business of a tenant');
     const { body: metrics } = await server.fetch('GET', '/metrics');
     assert.match(metrics, /^claviger_audit_sink_lag_records\{sink="hook"\} [1-9]/m);
     assert.match(metrics, /^claviger_audit_sink_lag_seconds\{sink="hook"\} [0-9.]+/m);

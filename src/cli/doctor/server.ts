@@ -108,9 +108,11 @@ async function checkHealth(client: ClavigerClient): Promise<readonly Finding[]> 
   }
 }
 
+const UNTOLD = 'its last error is told to the system scope';
+
 function keeperFinding({ name, kind, state, confirmedSize, lastError }: HealthOutput['keepers'][number]): Finding {
   const what = kind === 'witness' ? `witness ${name}` : `copy ${name}`;
-  const why = lastError ?? 'its last error is told to the system scope';
+  const why = lastError ?? UNTOLD;
   if (state === 'rewritten') {
     return fail(what, `says that the past of the log was changed: ${why}`, 'see docs/operating/witnesses.md');
   }
@@ -118,10 +120,11 @@ function keeperFinding({ name, kind, state, confirmedSize, lastError }: HealthOu
   return ok(what, `has ${confirmedSize} records`);
 }
 
-function sinkFinding({ name, kind, lagRecords, lagSeconds, lastError }: HealthOutput['sinks'][number]): Finding {
+function sinkFinding(status: HealthOutput['sinks'][number]): Finding {
+  const { name, kind, lagRecords, lagSeconds, failures, lastError } = status;
   const what = `sink ${name}`;
-  if (lastError !== null) {
-    const behind = `${lagRecords} records behind for ${Math.round(lagSeconds)} s: ${lastError}`;
+  if (failures > 0) {
+    const behind = `${lagRecords} records behind for ${Math.round(lagSeconds)} s: ${lastError ?? UNTOLD}`;
     return fail(what, behind, 'see whether its receiver answers; nothing is lost meanwhile');
   }
   return ok(what, `${kind}, ${lagRecords} records behind`);
