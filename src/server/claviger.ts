@@ -13,6 +13,7 @@ import { execute } from '../operations/execute.ts';
 import { OPERATION_KEYS, OPERATIONS, type ClavigerApi } from '../operations/index.ts';
 import type { Call, Operation } from '../operations/operation.ts';
 import type { RateLimits } from '../operations/limits.ts';
+import type { Services } from '../operations/services.ts';
 import { monotonicMs } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
 import { fileUnseal, passphraseUnseal, type Unseal } from '../seal/root-key.ts';
@@ -59,11 +60,11 @@ export interface OpenOptions {
 export interface Claviger extends ClavigerApi {}
 
 export class Claviger {
-  readonly #opened: OpenedService;
+  readonly #service: SharedService;
   readonly #principal: Principal;
 
-  private constructor(opened: OpenedService, principal: Principal) {
-    this.#opened = opened;
+  private constructor(service: SharedService, principal: Principal) {
+    this.#service = service;
     this.#principal = principal;
   }
 
@@ -97,7 +98,7 @@ export class Claviger {
     });
     try {
       const { id } = await ensureTenants(opened.services, [{ name: tenant }]);
-      return new Claviger(opened, principalOf(principal, id));
+      return new Claviger(new SharedService(opened), principalOf(principal, id));
     } catch (error) {
       await opened.close();
       throw error;
@@ -107,12 +108,12 @@ export class Claviger {
   /** The same service in another name, for a part of the application that should hold other roles. */
   as(principal: LibraryPrincipal): Claviger {
     requireRoles(principal.roles);
-    return new Claviger(this.#opened, principalOf(principal, this.#principal.tenantId));
+    return new Claviger(this.#service, principalOf(principal, this.#principal.tenantId));
   }
 
   /** Waits for what is under way and gives the folder back, for this object and all that `as` made of it. */
   close(): Promise<void> {
-    return this.#opened.close();
+    return this.#service.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -120,8 +121,11 @@ export class Claviger {
   }
 
   /** Runs one operation; the methods of `ClavigerApi` are this with their name filled in. */
-  async run<I, O>(operation: Operation<I, O>, input: I): Promise<O> {
-    const { services } = this.#opened;
+  run<I, O>(operation: Operation<I, O>, input: I): Promise<O> {
+    return this.#service.during((services) => this.#run(services, operation, input));
+  }
+
+  async #run<I, O>(services: Services, operation: Operation<I, O>, input: I): Promise<O> {
     const call: Call = {
       proof: { kind: 'principal', principal: this.#principal },
       gateway: 'library',
@@ -139,6 +143,34 @@ export class Claviger {
     } finally {
       call.trace?.end();
     }
+  }
+}
+
+/** What an object and all that `as` made of it stand on: open until one of them closes it. */
+class SharedService {
+  readonly #opened: OpenedService;
+  readonly #calls = new Set<Promise<unknown>>();
+  #closed: Promise<void> | null = null;
+
+  constructor(opened: OpenedService) {
+    this.#opened = opened;
+  }
+
+  /** @throws AUDIT_UNAVAILABLE once it is closed */
+  async during<T>(call: (services: Services) => Promise<T>): Promise<T> {
+    if (this.#closed !== null) throw new ClavigerError('AUDIT_UNAVAILABLE', 'this service is closed; open it anew');
+    const running = call(this.#opened.services);
+    this.#calls.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#calls.delete(running);
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= Promise.allSettled(this.#calls).then(() => this.#opened.close());
+    return this.#closed;
   }
 }
 

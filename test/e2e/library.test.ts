@@ -57,3 +57,23 @@ test('what was made is there when the folder is opened again, and only with its 
   await assert.rejects(open(`${other}/another.key`), { code: 'SEALED', message: /root key is missing/ });
   removeFolder(other);
 });
+
+test('close answers what is under way, takes nothing more, and may be called again', async () => {
+  const other = testFolder();
+  const shop = { name: 'shop', roles: ['key-administrator', 'crypto-user'] } as const;
+  const first = await Claviger.open({ folder: other, principal: shop });
+  const { id } = await first.createKey({ spec: 'P-256' });
+  const { id: slow } = await first.createKey({ spec: 'RSA-2048' });
+  const second = first.as(shop);
+  const message = bytes('hello');
+  const asked = Promise.all([
+    ...Array.from({ length: 20 }, () => first.sign({ key: id, message })),
+    ...Array.from({ length: 20 }, () => second.sign({ key: slow, message })),
+  ]);
+  const closed = Promise.all([first.close(), second.close()]);
+  await assert.rejects(second.sign({ key: id, message }), { code: 'AUDIT_UNAVAILABLE', message: /is closed/ });
+  assert.equal((await asked).length, 40);
+  await closed;
+  await first.close();
+  removeFolder(other);
+});
