@@ -18,7 +18,7 @@ import { refuseRest, serveRest } from '../gateways/rest/gateway.ts';
 import { docsPage } from '../gateways/rest/docs.ts';
 import { openApi } from '../gateways/rest/openapi.ts';
 import type { Services } from '../operations/services.ts';
-import { readRequest } from './read-request.ts';
+import { RequestReader } from './read-request.ts';
 
 /** Time for a whole request to come in: slow senders must not hold connections. */
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -117,8 +117,9 @@ type Page = () => {
 /** Which gateway answers a request. A path that none has is refused by the REST API, in its words and with a record. */
 function answering(services: Services): (message: IncomingMessage, response: ServerResponse) => void {
   const pages = publicPages(services);
+  const reader = new RequestReader();
   return (message, response) => {
-    readRequest(message, (request, unread) => {
+    reader.read(message, (request, unread) => {
       // Policies and the log ask where a request comes from. Who has reset its connection by now cannot be told any
       // more, and would hear no answer.
       if (message.socket.remoteAddress === undefined) {

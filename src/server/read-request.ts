@@ -1,46 +1,136 @@
 /**
- * Reads a request to its end, within the limit that holds for every body.
+ * Reads requests to their end, within limits for each body and for all that are coming at once.
+ *
+ * A body is read before anybody is authenticated, so whatever strangers send must cost little: a body is held in one piece
+ * of memory, however small the pieces are in which it comes, and where too much is under way at once, the body that has
+ * been coming the longest is given up.
  *
  * @module
  */
 import type { IncomingMessage } from 'node:http';
-import { errorOf, type ClavigerError } from '../errors.ts';
+import { ClavigerError, errorOf } from '../errors.ts';
 import { BODY_BYTES_MAX, type HttpRequest } from '../gateways/http-call.ts';
 
-/**
- * Calls back once: with the request and its body, or with an error and no body. A caller that goes away before it has
- * sent everything is not called back for: there is nobody to answer.
- */
-export function readRequest(
-  message: IncomingMessage,
-  read: (request: HttpRequest, error: ClavigerError | null) => void,
-): void {
-  const url = message.url ?? '/';
-  const at = url.indexOf('?');
-  const request = (body: Buffer): HttpRequest => ({
-    message,
-    path: at === -1 ? url : url.slice(0, at),
-    query: at === -1 ? '' : url.slice(at + 1),
-    body,
-  });
-  const refuse = (error: ClavigerError): void => {
-    message.removeAllListeners('data').removeAllListeners('end');
-    // What still comes is let go; the answer closes the connection.
-    message.resume();
-    read(request(Buffer.alloc(0)), error);
-  };
-  const tooLarge = (): void => refuse(errorOf('BodyTooLarge', `the body is larger than ${BODY_BYTES_MAX} bytes`));
-  if (Number(message.headers['content-length'] ?? 0) > BODY_BYTES_MAX) {
-    tooLarge();
-    return;
+/** Bytes of bodies that are not whole yet: 256 of the largest. Most come whole, and do not count. */
+const COMING_BYTES_MAX = 256 * BODY_BYTES_MAX;
+const NO_BYTES = Buffer.alloc(0);
+
+/** Calls back once: with the request and its body, or with an error and no body. */
+export type WhenRead = (request: HttpRequest, error: ClavigerError | null) => void;
+
+export class RequestReader {
+  readonly #comingBytesMax: number;
+  /** Bodies that are not whole yet, with the memory that they hold; the one that began first in front. */
+  readonly #coming = new Map<ComingBody, number>();
+  #comingBytes = 0;
+
+  constructor({ comingBytesMax = COMING_BYTES_MAX }: { readonly comingBytesMax?: number } = {}) {
+    this.#comingBytesMax = comingBytesMax;
   }
-  const parts: Buffer[] = [];
-  let length = 0;
-  message.on('data', (part: Buffer) => {
-    parts.push(part);
-    length += part.length;
-    if (length > BODY_BYTES_MAX) tooLarge();
-  });
-  message.on('end', () => read(request(parts.length === 1 ? parts[0]! : Buffer.concat(parts, length)), null));
-  message.on('error', () => undefined);
+
+  /** A caller that goes away before it has sent everything is not called back for: there is nobody to answer. */
+  read(message: IncomingMessage, read: WhenRead): void {
+    const declaredBytes = Number(message.headers['content-length'] ?? BODY_BYTES_MAX);
+    const body = new ComingBody(message, declaredBytes, read);
+    if (declaredBytes > BODY_BYTES_MAX) {
+      body.refuse(tooLarge());
+      return;
+    }
+    message.on('data', (part: Buffer) => {
+      if (body.length + part.length > BODY_BYTES_MAX) {
+        this.#refuse(body, tooLarge());
+        return;
+      }
+      body.add(part);
+      if (!message.complete) this.#hold(body);
+    });
+    message.on('end', () => {
+      this.#release(body);
+      body.end();
+    });
+    message.on('error', () => undefined);
+  }
+
+  #hold(body: ComingBody): void {
+    const held = this.#coming.get(body);
+    if (held === undefined) body.message.once('close', () => this.#release(body));
+    this.#coming.set(body, body.heldBytes);
+    this.#comingBytes += body.heldBytes - (held ?? 0);
+    while (this.#comingBytes > this.#comingBytesMax) {
+      const longest = this.#coming.keys().next().value!;
+      this.#refuse(longest, new ClavigerError('THROTTLED', 'too many bodies are coming at once; send this one again'));
+    }
+  }
+
+  #refuse(body: ComingBody, error: ClavigerError): void {
+    this.#release(body);
+    body.refuse(error);
+  }
+
+  #release(body: ComingBody): void {
+    this.#comingBytes -= this.#coming.get(body) ?? 0;
+    this.#coming.delete(body);
+  }
+}
+
+/** A request whose body comes in. */
+class ComingBody {
+  readonly message: IncomingMessage;
+  /** It has no more than these. */
+  readonly #bytesMax: number;
+  readonly #read: WhenRead;
+  /** The first `length` bytes of it are the body. */
+  #bytes: Buffer = NO_BYTES;
+  length = 0;
+
+  constructor(message: IncomingMessage, bytesMax: number, read: WhenRead) {
+    this.message = message;
+    this.#bytesMax = bytesMax;
+    this.#read = read;
+  }
+
+  get heldBytes(): number {
+    return this.#bytes.length;
+  }
+
+  add(part: Buffer): void {
+    const length = this.length + part.length;
+    if (this.length === 0) this.#bytes = part;
+    else {
+      if (length > this.#bytes.length) {
+        const larger = Buffer.allocUnsafe(Math.min(this.#bytesMax, Math.max(length, 2 * this.#bytes.length)));
+        this.#bytes.copy(larger, 0, 0, this.length);
+        this.#bytes = larger;
+      }
+      part.copy(this.#bytes, this.length);
+    }
+    this.length = length;
+  }
+
+  end(): void {
+    this.#read(this.#request(this.#bytes.subarray(0, this.length)), null);
+  }
+
+  refuse(error: ClavigerError): void {
+    this.message.removeAllListeners('data').removeAllListeners('end');
+    // What still comes is let go; the answer closes the connection.
+    this.message.resume();
+    this.#read(this.#request(NO_BYTES), error);
+  }
+
+  #request(body: Buffer): HttpRequest {
+    const { message } = this;
+    const url = message.url ?? '/';
+    const at = url.indexOf('?');
+    return {
+      message,
+      path: at === -1 ? url : url.slice(0, at),
+      query: at === -1 ? '' : url.slice(at + 1),
+      body,
+    };
+  }
+}
+
+function tooLarge(): ClavigerError {
+  return errorOf('BodyTooLarge', `the body is larger than ${BODY_BYTES_MAX} bytes`);
 }
