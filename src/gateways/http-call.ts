@@ -7,7 +7,7 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { z } from 'zod';
 import type { Proof } from '../auth/authenticator.ts';
-import { ClavigerError, errorOf } from '../errors.ts';
+import { ClavigerError, errorOf, toClavigerError } from '../errors.ts';
 import { printable, uuidV7 } from '../model/ids.ts';
 import type { Call, GatewayName, Idempotency } from '../operations/operation.ts';
 import type { Services } from '../operations/services.ts';
@@ -15,6 +15,8 @@ import { monotonicMs } from '../ports/clock.ts';
 
 /** Largest body: a batch of 100 items of 4 KiB is 550 KiB. */
 export const BODY_BYTES_MAX = 1024 * 1024;
+/** To parse a body that is larger costs more than to look at who sent it, and may cost 100 ms. */
+const UNSEEN_BODY_BYTES_MAX = 16 * 1024;
 /** No body of ours is nested deeper than 5. */
 const JSON_DEPTH_MAX = 16;
 
@@ -46,6 +48,21 @@ export function callOf(
     idempotency: more.idempotency ?? null,
     trace: observer.trace(message.method!, message.headers),
   };
+}
+
+/** True where the sender is to be looked at before the body is parsed. */
+export function isLarge({ body }: HttpRequest): boolean {
+  return body.length > UNSEEN_BODY_BYTES_MAX;
+}
+
+/** Why the credential of a request does not hold; null where it does. The refusal itself is for `execute`. */
+export async function strangersError({ authenticator }: Services, proof: Proof): Promise<ClavigerError | null> {
+  try {
+    await authenticator.authenticate(proof);
+    return null;
+  } catch (thrown) {
+    return toClavigerError(thrown);
+  }
 }
 
 /**

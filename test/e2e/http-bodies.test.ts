@@ -1,4 +1,4 @@
-/** Bodies as strangers may send them, read by the reader alone: how much of them is held, and for how long. */
+/** Bodies as strangers may send them: how much of them is held, for how long, and what it costs to refuse them. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
@@ -7,6 +7,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { RequestReader } from '../../src/server/read-request.ts';
+import { startTestServer } from '../support/server.ts';
 import { until } from '../support/until.ts';
 
 const COMING_BYTES_MAX = 320_000;
@@ -83,6 +84,28 @@ test('a caller that goes away leaves room for others', async () => {
   await send(socket, 'x'.repeat(65_000));
   await until('it is read', () => read.length > 0);
   assert.deepEqual(read, [`/ ${'x'.repeat(130_000)}`]);
+});
+
+test('what strangers send at length is not parsed, and is refused with a record of what it asked for', async (t) => {
+  const kms = await startTestServer();
+  try {
+    const parse = t.mock.method(JSON, 'parse');
+    const raw = JSON.stringify({ items: Array.from({ length: 10_000 }, () => ({ message: 'aGVsbG8=' })) });
+    const rest = await kms.fetch('POST', '/v1/keys/x:signBatch', undefined, { raw, token: 'no token of ours' });
+    const aws = await kms.fetch('POST', '/', undefined, { raw, headers: { 'x-amz-target': 'TrentService.Sign' } });
+    assert.equal(rest.status, 401);
+    assert.equal(aws.status, 400);
+    const parsed = parse.mock.calls.map(({ arguments: [text] }) => text.length);
+    assert.ok(Math.max(...parsed) < 10_000, `${Math.max(...parsed)} characters were parsed`);
+    parse.mock.restore();
+    const { records } = await kms.client.listAuditRecords({ outcome: 'UNAUTHENTICATED' });
+    assert.deepEqual(
+      records.map(({ operation }) => operation),
+      ['Sign', 'SignBatch'],
+    );
+  } finally {
+    await kms.stop();
+  }
 });
 
 /** A connection on which the head of a request was sent. */

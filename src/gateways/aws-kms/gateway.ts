@@ -12,7 +12,7 @@ import { execute, refuse } from '../../operations/execute.ts';
 import type { Call } from '../../operations/operation.ts';
 import type { Services } from '../../operations/services.ts';
 import { encodeBytes } from '../../wire/index.ts';
-import { callOf, parseWith, readJson, send, type HttpRequest } from '../http-call.ts';
+import { callOf, isLarge, parseWith, readJson, send, strangersError, type HttpRequest } from '../http-call.ts';
 import { AWS_OPERATIONS, UNSUPPORTED_OPERATIONS, type AwsOperation } from './operations.ts';
 
 const TARGET_PREFIX = 'TrentService.';
@@ -21,7 +21,8 @@ const CONTENT_TYPE = { 'content-type': 'application/x-amz-json-1.1' };
 export async function serveAwsKms(services: Services, request: HttpRequest, response: ServerResponse): Promise<void> {
   let call = callOf(services, request, 'aws', proofOf(request));
   try {
-    const asked = understood(request);
+    const stranger = isLarge(request) ? await strangersError(services, call.proof) : null;
+    const asked = understood(request, stranger);
     if (asked.row !== null) call.trace?.rename(`POST / ${asked.row.operation.name}`);
     if ('error' in asked) return await refuse(services, asked.row?.operation.name ?? null, call, asked.error);
     const { row, fields, input } = asked;
@@ -67,11 +68,16 @@ interface NotUnderstood {
   readonly error: ClavigerError;
 }
 
-/** What a request asks for. Nothing is decided here: a refusal goes through authentication and into the log. */
-function understood(request: HttpRequest): Asked | NotUnderstood {
+/**
+ * What a request asks for. Nothing is decided here: a refusal goes through authentication and into the log.
+ *
+ * @param stranger why nobody's large body is not worth to be parsed
+ */
+function understood(request: HttpRequest, stranger: ClavigerError | null): Asked | NotUnderstood {
   let row: AwsOperation | null = null;
   try {
     row = rowOf(request);
+    if (stranger !== null) throw stranger;
     const fields = fieldsOf(row, request);
     return { row, fields, input: row.toInput(fields as never) };
   } catch (thrown) {

@@ -15,7 +15,7 @@ import { OPERATIONS } from '../../operations/index.ts';
 import type { Call, Idempotency, Operation } from '../../operations/operation.ts';
 import type { Services } from '../../operations/services.ts';
 import { encodeBytes, ROUTES, type Route, type RouteName } from '../../wire/index.ts';
-import { callOf, parseWith, readJson, send, type HttpRequest } from '../http-call.ts';
+import { callOf, isLarge, parseWith, readJson, send, strangersError, type HttpRequest } from '../http-call.ts';
 import { answerOf, inputOf } from './bindings.ts';
 import { findRoute, type FoundRoute } from './router.ts';
 
@@ -28,7 +28,8 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 export async function serveRest(services: Services, request: HttpRequest, response: ServerResponse): Promise<void> {
   let call = callOf(services, request, 'rest', proofOf(request));
   try {
-    const asked = understood(request);
+    const stranger = isLarge(request) ? await strangersError(services, call.proof) : null;
+    const asked = understood(request, stranger);
     if (asked.route !== null) call.trace?.rename(`${ROUTES[asked.route].method} ${ROUTES[asked.route].path}`);
     if ('error' in asked) return await refuse(services, operationNameOf(asked.route), call, asked.error);
     const { route, operation, fields, input, idempotency } = asked;
@@ -102,8 +103,12 @@ function operationNameOf(route: RouteName | null): OperationName | null {
   return route === null ? null : OPERATIONS[route].name;
 }
 
-/** What a request asks for. Nothing is decided here: a refusal goes through authentication and into the log. */
-function understood(request: HttpRequest): Asked | NotUnderstood {
+/**
+ * What a request asks for. Nothing is decided here: a refusal goes through authentication and into the log.
+ *
+ * @param stranger why nobody's large body is not worth to be parsed
+ */
+function understood(request: HttpRequest, stranger: ClavigerError | null): Asked | NotUnderstood {
   let route: RouteName | null = null;
   try {
     const { message, path } = request;
@@ -111,6 +116,7 @@ function understood(request: HttpRequest): Asked | NotUnderstood {
     if (found === null) throw new ClavigerError('NOT_FOUND', notFound(message.method!, path));
     route = found.name;
     const operation = OPERATIONS[route] as unknown as Operation<unknown, unknown>;
+    if (stranger !== null) throw stranger;
     const fields = fieldsOf(found, request);
     const idempotency = idempotencyOf(route, request);
     return { route, operation, fields, input: inputOf(route, fields), idempotency };
