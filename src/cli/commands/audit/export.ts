@@ -7,12 +7,11 @@
  *
  * @module
  */
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { tilePath } from '../../../audit/tiles.ts';
 import { TILE_WIDTH } from '../../../audit/tree.ts';
 import type { ClavigerClient } from '../../../client/index.ts';
-import { ClavigerError } from '../../../errors.ts';
 import { CliCommand } from '../../command.ts';
 import { fileError } from '../../input.ts';
 import { progress } from '../../progress.ts';
@@ -31,22 +30,31 @@ export function exportCommand(): CliCommand {
       const told = progress(session.terminal);
       const client = session.client();
       let size: number;
-      let redacted = await redactedRecords(client);
-      for (;;) {
+      let begunAt: string;
+      do {
+        begunAt = await newestTime(client);
         size = await exportLog(client, folder, (done, of) => told.show(`${done} of ${of} records`));
-        const before = redacted;
-        redacted = await redactedRecords(client);
-        if (redacted === before) break;
-      }
+      } while (await redactedSince(client, begunAt));
       told.clear();
       session.answer({ folder, size }, () => `${size} records in ${folder}`);
     });
 }
 
-/** Changes with every redaction. */
-async function redactedRecords(client: ClavigerClient): Promise<number> {
-  const { records } = await client.listAuditRecords({ operation: 'RedactAuditRecords', outcome: 'OK', limit: 1 });
-  return records[0]?.index ?? -1;
+/** Time of the newest record, by the server's clock. */
+async function newestTime(client: ClavigerClient): Promise<string> {
+  const { records } = await client.listAuditRecords({ limit: 1 });
+  return records[0]!.time;
+}
+
+/** A page of a list may be empty though others follow: the server looks at so many records at once. */
+async function redactedSince(client: ClavigerClient, since: string): Promise<boolean> {
+  const wanted = { operation: 'RedactAuditRecords', outcome: 'OK', since, limit: 1 };
+  for (let cursor: string | undefined; ;) {
+    const { records, nextCursor } = await client.listAuditRecords({ ...wanted, cursor });
+    if (records.length > 0) return true;
+    if (nextCursor === null) return false;
+    cursor = nextCursor;
+  }
 }
 
 /** Brings a folder up to the newest checkpoint; gives the number of records. */
@@ -76,22 +84,31 @@ async function exportLog(
       }
     }
   }
-  write('checkpoints', await allCheckpoints(client, size));
+  await writeCheckpoints(client, join(folder, 'checkpoints'), size);
   // Last, so that a folder never has a checkpoint over records that it lacks.
   write('checkpoint', checkpoint);
   return size;
 }
 
-async function allCheckpoints(client: ClavigerClient, size: number): Promise<string> {
-  const lines: string[] = [];
-  for (let after = 0; ;) {
-    const content = await client.listAuditCheckpoints({ after, limit: CHECKPOINTS_PAGE });
-    const page = content.split('\n').filter((line) => line !== '');
-    const sizes = page.map((line) => (JSON.parse(line) as { size: number }).size);
-    lines.push(...page.filter((_, at) => sizes[at]! <= size));
-    after = sizes.at(-1) ?? size;
-    if (page.length < CHECKPOINTS_PAGE || after >= size) return lines.map((line) => `${line}\n`).join('');
+/** Page after page: a log that is always written gets hundreds of thousands a day. */
+async function writeCheckpoints(client: ClavigerClient, path: string, size: number): Promise<void> {
+  const file = attempt(path, () => openSync(`${path}.new`, 'w', 0o600));
+  try {
+    for (let after = 0; after < size;) {
+      const content = await client.listAuditCheckpoints({ after, limit: CHECKPOINTS_PAGE });
+      const page = content.split('\n').filter((line) => line !== '');
+      const covered = page.filter((line) => sizeOf(line) <= size);
+      attempt(path, () => writeFileSync(file, covered.map((line) => `${line}\n`).join('')));
+      after = page.length < CHECKPOINTS_PAGE ? size : sizeOf(page.at(-1)!);
+    }
+  } finally {
+    closeSync(file);
   }
+  attempt(path, () => renameSync(`${path}.new`, path));
+}
+
+function sizeOf(line: string): number {
+  return (JSON.parse(line) as { size: number }).size;
 }
 
 /** Openings of an earlier export, when their bundle had fewer records: they may have been redacted since. */
@@ -102,12 +119,17 @@ function removePartials(folder: string, index: number, size: number): void {
 
 /** Written beside and renamed: an export that is interrupted leaves no half of a file. */
 function writeWhole(path: string, content: string | Uint8Array): void {
-  try {
+  attempt(path, () => {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     writeFileSync(`${path}.new`, content, { mode: 0o600 });
     renameSync(`${path}.new`, path);
+  });
+}
+
+function attempt<T>(path: string, write: () => T): T {
+  try {
+    return write();
   } catch (cause) {
-    if (cause instanceof ClavigerError) throw cause;
     throw fileError('write', path, cause);
   }
 }
