@@ -8,6 +8,7 @@
  * @module
  */
 import { ClavigerError } from '../errors.ts';
+import { entity } from '../store/change.ts';
 import type { Operation } from './operation.ts';
 
 /** Records of one call: the writer is held up for some tens of milliseconds. */
@@ -44,6 +45,8 @@ export const redactAuditRecords: Operation<RedactAuditRecordsInput, RedactAuditR
         `what records commit to is kept for ${auditRetentionDays} days (\`audit.retentionDays\`); \`before\` must lie at least that far back`,
       );
     }
+    // Of two at once, the second is decided again and goes on where the first ends.
+    scope.read.push(entity.redaction);
     const from = (await cache.store.cursor(CURSOR)) ?? 0;
     const end = Math.max(from, await cache.store.firstIndexSince(beforeMs));
     const to = Math.min(end, from + RANGE_MAX);

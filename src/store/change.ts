@@ -59,6 +59,8 @@ export const entity = {
   key: (id: string): string => `k:${id}`,
   alias: (tenantId: string, name: string): string => `a:${tenantId}/${name}`,
   credential: (id: string): string => `c:${id}`,
+  /** How far the log is redacted. */
+  redaction: 'redaction',
 } as const;
 
 /** The entity that a change touches; null where no decision reads it from a cache. */
@@ -94,6 +96,7 @@ export function entityOf(change: Change): string | null {
     case 'importSlot':
       return entity.key(change.keyId);
     case 'openings':
+      return entity.redaction;
     case 'alertState':
       return null;
   }

@@ -56,6 +56,17 @@ describe('a redaction', () => {
     assert.equal(redacted!.context, undefined);
   });
 
+  test('at the same time as another does not redact what that one does', async () => {
+    await server.client.generateRandom({ bytes: 1 });
+    const before = new Date(Date.now() + 1).toISOString();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    const made = await Promise.all(Array.from({ length: 4 }, () => server.client.redactAuditRecords({ before })));
+    const ranges = made.filter(({ from, to }) => to > from).toSorted((a, b) => a.from - b.from);
+    assert.ok(ranges.length > 0);
+    for (const [n, { from }] of ranges.entries())
+      if (n > 0) assert.ok(from >= ranges[n - 1]!.to, JSON.stringify(ranges));
+  });
+
   test('of what is redacted already changes nothing, and has no range in its record', async () => {
     const first = await server.client.redactAuditRecords({ before: '2020-01-01T00:00:00Z' });
     assert.deepEqual([first.to - first.from, first.done], [0, true]);

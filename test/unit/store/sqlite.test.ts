@@ -408,6 +408,7 @@ test('every change but an idempotent answer names the entity that decisions go s
     [{ drop: 'alias', tenantId: TENANT, name: 'x' }, `a:${TENANT}/x`],
     [{ put: 'importSlot', slot, sealedKey: Buffer.alloc(1) }, k],
     [{ drop: 'importSlot', keyId: KEY }, k],
+    [{ drop: 'openings', from: 0, to: 1 }, 'redaction'],
     [
       {
         put: 'idempotency',
