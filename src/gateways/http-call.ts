@@ -50,15 +50,24 @@ export function callOf(
   };
 }
 
-/** True where the sender is to be looked at before the body is parsed. */
-export function isLarge({ body }: HttpRequest): boolean {
-  return body.length > UNSEEN_BODY_BYTES_MAX;
+/**
+ * Why the credential of a request does not hold, where that is to be known before anything is made of the request: of a
+ * large body, and of an address that is refused over and over. Null where it holds, or need not be known yet: then
+ * `execute` finds out.
+ */
+export function strangersError(
+  services: Services,
+  { body }: HttpRequest,
+  { proof, source }: Call,
+): Promise<ClavigerError | null> | null {
+  if (body.length <= UNSEEN_BODY_BYTES_MAX && !services.refusals.counting(source)) return null;
+  return failureOf(services, proof);
 }
 
-/** Why the credential of a request does not hold; null where it does. The refusal itself is for `execute`. */
-export async function strangersError({ authenticator }: Services, proof: Proof): Promise<ClavigerError | null> {
+async function failureOf({ authenticator }: Services, proof: Proof): Promise<ClavigerError | null> {
   try {
-    await authenticator.authenticate(proof);
+    const proved = authenticator.authenticate(proof);
+    if (proved instanceof Promise) await proved;
     return null;
   } catch (thrown) {
     return toClavigerError(thrown);

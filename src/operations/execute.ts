@@ -92,6 +92,23 @@ export async function refuse(
   throw error;
 }
 
+/**
+ * Refuses a stranger who would only be counted, at once; returns where the refusal gets a record of its own, from
+ * `execute` or `refuse`. A flood of strangers is to cost as little as it can.
+ *
+ * @param error why the caller's credential does not hold
+ * @throws RefusedError
+ */
+export function countStranger(services: Services, call: Call, error: ClavigerError): void {
+  const { refusals, observer } = services;
+  if (!refusals.counting(call.source)) return;
+  refusals.recordAlone(call.source);
+  const observation = observer.begin(null, call);
+  observation.code = error.code;
+  observation.end();
+  throw new RefusedError(error, null);
+}
+
 async function attemptOnce<I, O>(
   services: Services,
   operation: Operation<I, O>,

@@ -43,6 +43,11 @@ export class RefusalThrottle {
     this.#singleMax = singleMax;
   }
 
+  /** True where the next refusal of this source will only be counted: it has had its records of this second. */
+  counting(source: string | null): boolean {
+    return (this.#counts.get(source)?.seen ?? 0) >= this.#singleMax;
+  }
+
   /** True where this refusal gets a record of its own; otherwise it has been counted. */
   recordAlone(source: string | null): boolean {
     const name = this.#counts.has(source) || this.#counts.size < SOURCES_MAX ? source : null;

@@ -8,11 +8,11 @@ import type { ServerResponse } from 'node:http';
 import type { Proof } from '../../auth/authenticator.ts';
 import { ClavigerError, errorOf, toClavigerError } from '../../errors.ts';
 import { printable } from '../../model/ids.ts';
-import { execute, refuse } from '../../operations/execute.ts';
+import { countStranger, execute, refuse } from '../../operations/execute.ts';
 import type { Call } from '../../operations/operation.ts';
 import type { Services } from '../../operations/services.ts';
 import { encodeBytes } from '../../wire/index.ts';
-import { callOf, isLarge, parseWith, readJson, send, strangersError, type HttpRequest } from '../http-call.ts';
+import { callOf, parseWith, readJson, send, strangersError, type HttpRequest } from '../http-call.ts';
 import { AWS_OPERATIONS, UNSUPPORTED_OPERATIONS, type AwsOperation } from './operations.ts';
 
 const TARGET_PREFIX = 'TrentService.';
@@ -21,7 +21,9 @@ const CONTENT_TYPE = { 'content-type': 'application/x-amz-json-1.1' };
 export async function serveAwsKms(services: Services, request: HttpRequest, response: ServerResponse): Promise<void> {
   let call = callOf(services, request, 'aws', proofOf(request));
   try {
-    const stranger = isLarge(request) ? await strangersError(services, call.proof) : null;
+    const looking = strangersError(services, request, call);
+    const stranger = looking === null ? null : await looking;
+    if (stranger !== null) countStranger(services, call, stranger);
     const asked = understood(request, stranger);
     if (asked.row !== null) call.trace?.rename(`POST / ${asked.row.operation.name}`);
     if ('error' in asked) return await refuse(services, asked.row?.operation.name ?? null, call, asked.error);

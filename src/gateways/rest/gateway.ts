@@ -10,12 +10,12 @@ import type { Proof } from '../../auth/authenticator.ts';
 import { ClavigerError, ERRORS, errorOf, toClavigerError } from '../../errors.ts';
 import { printable } from '../../model/ids.ts';
 import type { OperationName } from '../../model/operation.ts';
-import { execute, refuse, RefusedError } from '../../operations/execute.ts';
+import { countStranger, execute, refuse, RefusedError } from '../../operations/execute.ts';
 import { OPERATIONS } from '../../operations/index.ts';
 import type { Call, Idempotency, Operation } from '../../operations/operation.ts';
 import type { Services } from '../../operations/services.ts';
 import { encodeBytes, ROUTES, type Route, type RouteName } from '../../wire/index.ts';
-import { callOf, isLarge, parseWith, readJson, send, strangersError, type HttpRequest } from '../http-call.ts';
+import { callOf, parseWith, readJson, send, strangersError, type HttpRequest } from '../http-call.ts';
 import { answerOf, inputOf } from './bindings.ts';
 import { findRoute, type FoundRoute } from './router.ts';
 
@@ -28,7 +28,9 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 export async function serveRest(services: Services, request: HttpRequest, response: ServerResponse): Promise<void> {
   let call = callOf(services, request, 'rest', proofOf(request));
   try {
-    const stranger = isLarge(request) ? await strangersError(services, call.proof) : null;
+    const looking = strangersError(services, request, call);
+    const stranger = looking === null ? null : await looking;
+    if (stranger !== null) countStranger(services, call, stranger);
     const asked = understood(request, stranger);
     if (asked.route !== null) call.trace?.rename(`${ROUTES[asked.route].method} ${ROUTES[asked.route].path}`);
     if ('error' in asked) return await refuse(services, operationNameOf(asked.route), call, asked.error);
