@@ -86,3 +86,15 @@ test('nothing is handed on where nothing was only counted', () => {
   refusals.flush();
   assert.deepEqual(flushed, []);
 });
+
+test('a source that has had its records of this second is known beforehand, until the second is over', () => {
+  const { throttle: refusals } = throttle(2);
+  assert.equal(refusals.counting('a'), false);
+  refusals.recordAlone('a');
+  assert.equal(refusals.counting('a'), false);
+  refusals.recordAlone('a');
+  assert.equal(refusals.counting('a'), true);
+  assert.equal(refusals.counting('b'), false);
+  refusals.flush();
+  assert.equal(refusals.counting('a'), false);
+});
