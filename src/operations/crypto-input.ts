@@ -21,8 +21,10 @@ export interface MadeBy {
   readonly keyVersion: number;
 }
 
-export async function madeBy(scope: Scope, key: Key, version: KeyVersion): Promise<MadeBy> {
-  return { keyId: key.id, arn: await scope.arn(key.id), keyVersion: version.version };
+export function madeBy(scope: Scope, key: Key, version: KeyVersion): MadeBy | Promise<MadeBy> {
+  const named = (arn: string): MadeBy => ({ keyId: key.id, arn, keyVersion: version.version });
+  const arn = scope.arn(key.id);
+  return arn instanceof Promise ? arn.then(named) : named(arn);
 }
 
 /** @throws INVALID_ARGUMENT */

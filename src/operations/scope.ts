@@ -266,9 +266,12 @@ export class Scope {
     return tenant;
   }
 
-  /** The ARN of a key of the caller's tenant. */
-  async arn(keyId: string): Promise<string> {
-    return keyArn(this.services.region, (await this.tenant()).accountId, keyId);
+  /** The ARN of a key of the caller's tenant; at hand, where the tenant is. */
+  arn(keyId: string): string | Promise<string> {
+    const { cache, region } = this.services;
+    const known = cache.tenant(this.principal.tenantId);
+    if (known !== null && !(known instanceof Promise)) return keyArn(region, known.accountId, keyId);
+    return this.tenant().then(({ accountId }) => keyArn(region, accountId, keyId));
   }
 
   async #traced(handle: KeyHandle | Promise<KeyHandle>, span: Span): Promise<KeyHandle> {
