@@ -99,10 +99,11 @@ export async function refuse(
  * @param error why the caller's credential does not hold
  * @throws RefusedError
  */
-export function countStranger(services: Services, call: Call, error: ClavigerError): void {
+export async function countStranger(services: Services, call: Call, error: ClavigerError): Promise<void> {
   const { refusals, observer } = services;
   if (!refusals.counting(call.source)) return;
   refusals.recordAlone(call.source);
+  await refusals.together();
   const observation = observer.begin(null, call);
   observation.code = error.code;
   observation.end();

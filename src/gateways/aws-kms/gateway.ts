@@ -23,7 +23,7 @@ export async function serveAwsKms(services: Services, request: HttpRequest, resp
   try {
     const looking = strangersError(services, request, call);
     const stranger = looking === null ? null : await looking;
-    if (stranger !== null) countStranger(services, call, stranger);
+    if (stranger !== null) await countStranger(services, call, stranger);
     const asked = understood(request, stranger);
     if (asked.row !== null) call.trace?.rename(`POST / ${asked.row.operation.name}`);
     if ('error' in asked) return await refuse(services, asked.row?.operation.name ?? null, call, asked.error);

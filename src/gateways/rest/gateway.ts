@@ -30,7 +30,7 @@ export async function serveRest(services: Services, request: HttpRequest, respon
   try {
     const looking = strangersError(services, request, call);
     const stranger = looking === null ? null : await looking;
-    if (stranger !== null) countStranger(services, call, stranger);
+    if (stranger !== null) await countStranger(services, call, stranger);
     const asked = understood(request, stranger);
     if (asked.route !== null) call.trace?.rename(`${ROUTES[asked.route].method} ${ROUTES[asked.route].path}`);
     if ('error' in asked) return await refuse(services, operationNameOf(asked.route), call, asked.error);
