@@ -84,9 +84,9 @@ export class LogWriter {
     this.#checkpointAtMs = Number.NEGATIVE_INFINITY;
   }
 
-  /** Milliseconds until a checkpoint is due, 0 where it is; null where the newest one covers every record. */
-  checkpointDueMs(): number | null {
-    if (this.#signer === null || this.#tail.nextIndex === (this.#tail.checkpoint?.size ?? 0)) return null;
+  /** Milliseconds until a checkpoint over `size` records is due, 0 where it is; null where the newest covers them. */
+  checkpointDueMs(size = this.#tail.nextIndex): number | null {
+    if (this.#signer === null || size === (this.#tail.checkpoint?.size ?? 0)) return null;
     return Math.max(0, this.#checkpointAtMs + CHECKPOINT_EVERY_MS - monotonicMs());
   }
 
@@ -243,8 +243,7 @@ export class LogWriter {
 
   /** A checkpoint over the whole tree, in the transaction of the group, where it is time for one. */
   #dueCheckpoint(tree: Frontier): StoredCheckpoint | null {
-    if (this.#signer === null || tree.size === (this.#tail.checkpoint?.size ?? 0)) return null;
-    if (monotonicMs() < this.#checkpointAtMs + CHECKPOINT_EVERY_MS) return null;
+    if (this.#signer === null || this.checkpointDueMs(tree.size) !== 0) return null;
     const checkpoint = signCheckpoint(this.#signer, tree.size, tree.root());
     this.#store.appendCheckpoint(checkpoint);
     return checkpoint;

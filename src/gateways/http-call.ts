@@ -9,7 +9,8 @@ import type { z } from 'zod';
 import type { Proof } from '../auth/authenticator.ts';
 import { ClavigerError, errorOf, toClavigerError } from '../errors.ts';
 import { printable, uuidV7 } from '../model/ids.ts';
-import type { Call, GatewayName, Idempotency } from '../operations/operation.ts';
+import { countStranger } from '../operations/execute.ts';
+import type { Call, GatewayName } from '../operations/operation.ts';
 import type { Services } from '../operations/services.ts';
 import { monotonicMs } from '../ports/clock.ts';
 
@@ -36,7 +37,6 @@ export function callOf(
   { message }: HttpRequest,
   gateway: GatewayName,
   proof: Proof,
-  more: { readonly dryRun?: boolean; readonly idempotency?: Idempotency | null } = {},
 ): Call {
   return {
     proof,
@@ -44,8 +44,8 @@ export function callOf(
     source: message.socket.remoteAddress ?? null,
     requestId: uuidV7(clock.now(), random.bytes(10)),
     startedMs: monotonicMs(),
-    dryRun: more.dryRun ?? false,
-    idempotency: more.idempotency ?? null,
+    dryRun: false,
+    idempotency: null,
     trace: observer.trace(message.method!, message.headers),
   };
 }
@@ -54,24 +54,29 @@ export function callOf(
  * Why the credential of a request does not hold, where that is to be known before anything is made of the request: of a
  * large body, and of an address that is refused over and over. Null where it holds, or need not be known yet: then
  * `execute` finds out.
+ *
+ * @throws RefusedError for a stranger who is only counted
  */
 export function strangersError(
   services: Services,
   { body }: HttpRequest,
-  { proof, source }: Call,
+  call: Call,
 ): Promise<ClavigerError | null> | null {
-  if (body.length <= UNSEEN_BODY_BYTES_MAX && !services.refusals.counting(source)) return null;
-  return failureOf(services, proof);
+  if (body.length <= UNSEEN_BODY_BYTES_MAX && !services.refusals.counting(call.source)) return null;
+  return failureOf(services, call);
 }
 
-async function failureOf({ authenticator }: Services, proof: Proof): Promise<ClavigerError | null> {
+async function failureOf(services: Services, call: Call): Promise<ClavigerError | null> {
+  let error: ClavigerError;
   try {
-    const proved = authenticator.authenticate(proof);
+    const proved = services.authenticator.authenticate(call.proof);
     if (proved instanceof Promise) await proved;
     return null;
   } catch (thrown) {
-    return toClavigerError(thrown);
+    error = toClavigerError(thrown);
   }
+  await countStranger(services, call, error);
+  return error;
 }
 
 /**

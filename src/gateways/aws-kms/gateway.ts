@@ -8,7 +8,7 @@ import type { ServerResponse } from 'node:http';
 import type { Proof } from '../../auth/authenticator.ts';
 import { ClavigerError, errorOf, toClavigerError } from '../../errors.ts';
 import { printable } from '../../model/ids.ts';
-import { countStranger, execute, refuse } from '../../operations/execute.ts';
+import { execute, refuse } from '../../operations/execute.ts';
 import type { Call } from '../../operations/operation.ts';
 import type { Services } from '../../operations/services.ts';
 import { encodeBytes } from '../../wire/index.ts';
@@ -23,7 +23,6 @@ export async function serveAwsKms(services: Services, request: HttpRequest, resp
   try {
     const looking = strangersError(services, request, call);
     const stranger = looking === null ? null : await looking;
-    if (stranger !== null) await countStranger(services, call, stranger);
     const asked = understood(request, stranger);
     if (asked.row !== null) call.trace?.rename(`POST / ${asked.row.operation.name}`);
     if ('error' in asked) return await refuse(services, asked.row?.operation.name ?? null, call, asked.error);

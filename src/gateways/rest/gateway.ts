@@ -10,7 +10,7 @@ import type { Proof } from '../../auth/authenticator.ts';
 import { ClavigerError, ERRORS, errorOf, toClavigerError } from '../../errors.ts';
 import { printable } from '../../model/ids.ts';
 import type { OperationName } from '../../model/operation.ts';
-import { countStranger, execute, refuse, RefusedError } from '../../operations/execute.ts';
+import { execute, refuse, RefusedError } from '../../operations/execute.ts';
 import { OPERATIONS } from '../../operations/index.ts';
 import type { Call, Idempotency, Operation } from '../../operations/operation.ts';
 import type { Services } from '../../operations/services.ts';
@@ -30,7 +30,6 @@ export async function serveRest(services: Services, request: HttpRequest, respon
   try {
     const looking = strangersError(services, request, call);
     const stranger = looking === null ? null : await looking;
-    if (stranger !== null) await countStranger(services, call, stranger);
     const asked = understood(request, stranger);
     if (asked.route !== null) call.trace?.rename(`${ROUTES[asked.route].method} ${ROUTES[asked.route].path}`);
     if ('error' in asked) return await refuse(services, operationNameOf(asked.route), call, asked.error);
