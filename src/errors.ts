@@ -98,6 +98,17 @@ export interface ClavigerErrorOptions extends ErrorOptions {
   readonly reason?: Reason;
   /** The key, alias or token that the error names, where a program wants it apart from the words. */
   readonly resource?: string;
+  /** What the provider that failed said, for the operator. */
+  readonly native?: NativeError;
+}
+
+/** An error of a provider in its own words. */
+export interface NativeError {
+  readonly provider: string;
+  /** The service's own code or name of the error; null where it gave none. */
+  readonly code: string | null;
+  /** By which the service's operator finds the request; null where it gave none. */
+  readonly requestId: string | null;
 }
 
 /**
@@ -111,6 +122,7 @@ export class ClavigerError extends Error {
   readonly code: ErrorCode;
   readonly reason: Reason | undefined;
   readonly resource: string | undefined;
+  readonly native: NativeError | undefined;
 
   constructor(code: ErrorCode, message: string, options: ClavigerErrorOptions = {}) {
     const depth = Error.stackTraceLimit;
@@ -121,6 +133,7 @@ export class ClavigerError extends Error {
     this.code = code;
     this.reason = options.reason;
     this.resource = options.resource;
+    this.native = options.native;
   }
 
   get http(): number {

@@ -6,7 +6,7 @@
 import { invalidCiphertext } from '../errors.ts';
 import { encodeContext, lengthPrefixed } from '../bytes/length-prefixed.ts';
 import { uuidBytes, uuidText } from '../model/ids.ts';
-import type { EncryptionContext } from './context.ts';
+import type { EncryptionContext } from '../model/encryption-context.ts';
 
 const FORMAT = 0xc1;
 const FORMAT_VERSION = 0x01;

@@ -7,10 +7,10 @@
  */
 import type { DraftItem } from '../audit/record.ts';
 import { signNow } from '../crypto/sign.ts';
-import { requireContext, NO_CONTEXT, type EncryptionContext } from '../envelope/context.ts';
+import { requireContext, NO_CONTEXT, type EncryptionContext } from '../model/encryption-context.ts';
 import { ClavigerError, toClavigerError } from '../errors.ts';
 import type { KeyWithVersions } from '../model/key.ts';
-import type { ThreadSignature } from '../providers/provider.ts';
+import type { ThreadSignature } from '../providers/key-handle.ts';
 import { decryptUnder, type CiphertextInput, type DecryptOutput } from './decrypt.ts';
 import { encryptUnder, type EncryptOutput, type PlaintextInput } from './encrypt.ts';
 import type { Effect, Operation } from './operation.ts';

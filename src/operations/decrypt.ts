@@ -7,7 +7,7 @@
  * @module
  */
 import { blobAad, parseBlob, type ParsedBlob } from '../envelope/ciphertext.ts';
-import { NO_CONTEXT, type EncryptionContext } from '../envelope/context.ts';
+import { NO_CONTEXT, type EncryptionContext } from '../model/encryption-context.ts';
 import { ClavigerError, invalidCiphertext } from '../errors.ts';
 import type { EncryptionAlgorithmName } from '../model/algorithm.ts';
 import type { KeyVersion, KeyWithVersions } from '../model/key.ts';

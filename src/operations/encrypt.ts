@@ -6,7 +6,7 @@
  */
 import { oaepEncrypt } from '../crypto/oaep.ts';
 import { blobAad, encodeHeader } from '../envelope/ciphertext.ts';
-import { NO_CONTEXT, type EncryptionContext } from '../envelope/context.ts';
+import { NO_CONTEXT, type EncryptionContext } from '../model/encryption-context.ts';
 import { ClavigerError } from '../errors.ts';
 import type { EncryptionAlgorithmName } from '../model/algorithm.ts';
 import type { Key, KeyVersion, KeyWithVersions } from '../model/key.ts';

@@ -5,7 +5,7 @@
  * @module
  */
 import { generateMaterial } from '../crypto/key-material.ts';
-import { NO_CONTEXT, type EncryptionContext } from '../envelope/context.ts';
+import { NO_CONTEXT, type EncryptionContext } from '../model/encryption-context.ts';
 import { ClavigerError } from '../errors.ts';
 import { isAsymmetric, type Spec } from '../model/spec.ts';
 import { madeBy, type MadeBy } from './crypto-input.ts';

@@ -5,7 +5,7 @@
  * @module
  */
 import { ClavigerError } from '../errors.ts';
-import { NO_CONTEXT, type EncryptionContext } from '../envelope/context.ts';
+import { NO_CONTEXT, type EncryptionContext } from '../model/encryption-context.ts';
 import { madeBy, type MadeBy } from './crypto-input.ts';
 import { sealBlob } from './encrypt.ts';
 import type { Operation } from './operation.ts';

@@ -41,7 +41,7 @@ export const deriveSharedSecret: Operation<DeriveSharedSecretInput, SharedSecret
     scope.note({ algorithm: 'ECDH' });
     const version = scope.versionFor(found, keyVersion);
     const handle = await scope.handle(found, version);
-    return { output: { ...(await madeBy(scope, found.key, version)), sharedSecret: handle.agree!(publicKey) } };
+    return { output: { ...(await madeBy(scope, found.key, version)), sharedSecret: await handle.agree!(publicKey) } };
   },
 };
 
@@ -63,6 +63,8 @@ export const decapsulate: Operation<DecapsulateInput, SharedSecretOutput> = {
     scope.note({ algorithm: 'ML_KEM' });
     const version = scope.versionFor(found, keyVersion);
     const handle = await scope.handle(found, version);
-    return { output: { ...(await madeBy(scope, found.key, version)), sharedSecret: handle.decapsulate!(ciphertext) } };
+    return {
+      output: { ...(await madeBy(scope, found.key, version)), sharedSecret: await handle.decapsulate!(ciphertext) },
+    };
   },
 };

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { EncryptionContext } from '../envelope/context.ts';
+import type { EncryptionContext } from '../model/encryption-context.ts';
 import { ClavigerError, errorOf } from '../errors.ts';
 import type { PolicyAction } from '../model/operation.ts';
 import { isUuid, printable } from '../model/ids.ts';

@@ -42,7 +42,7 @@ export const generateMac: Operation<GenerateMacInput, GenerateMacOutput> = {
     const version = scope.primary(found);
     const handle = await scope.handle(found, version);
     return {
-      output: { ...(await madeBy(scope, found.key, version)), algorithm, mac: handle.mac!(algorithm, message) },
+      output: { ...(await madeBy(scope, found.key, version)), algorithm, mac: await handle.mac!(algorithm, message) },
     };
   },
 };
@@ -55,7 +55,7 @@ export const verifyMac: Operation<VerifyMacInput, VerifyMacOutput> = {
     const algorithm = algorithmFor<MacAlgorithmName>(scope, found.key, named);
     for (const version of scope.candidates(found, keyVersion)) {
       const handle = await scope.handle(found, version);
-      if (!macMatches(handle.mac!(algorithm, message), mac)) continue;
+      if (!macMatches(await handle.mac!(algorithm, message), mac)) continue;
       return { output: { ...(await madeBy(scope, found.key, version)), algorithm, valid: true } };
     }
     scope.note({ keyVersion: null });

@@ -7,7 +7,7 @@ import type { Proof } from '../auth/authenticator.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { OperationName } from '../model/operation.ts';
 import type { Span } from '../ports/tracing.ts';
-import type { ThreadSignature } from '../providers/provider.ts';
+import type { ThreadSignature } from '../providers/key-handle.ts';
 import type { Change } from '../store/change.ts';
 import type { Scope } from './scope.ts';
 

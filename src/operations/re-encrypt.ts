@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { NO_CONTEXT, type EncryptionContext } from '../envelope/context.ts';
+import { NO_CONTEXT, type EncryptionContext } from '../model/encryption-context.ts';
 import type { EncryptionAlgorithmName } from '../model/algorithm.ts';
 import type { MadeBy } from './crypto-input.ts';
 import { decryptUnder, keyToOpen, type DecryptInput } from './decrypt.ts';

@@ -8,7 +8,7 @@
  */
 import type { DraftItem } from '../audit/record.ts';
 import { ClavigerError } from '../errors.ts';
-import { requireContext, type EncryptionContext } from '../envelope/context.ts';
+import { requireContext, type EncryptionContext } from '../model/encryption-context.ts';
 import { keyArn, parseKeyName, printable } from '../model/ids.ts';
 import type { Key, KeyVersion, KeyWithVersions } from '../model/key.ts';
 import type { OperationName } from '../model/operation.ts';
@@ -18,7 +18,7 @@ import type { Usage } from '../model/spec.ts';
 import { isDestroyed, requireUsable, type UseKind } from '../model/state.ts';
 import type { PolicyResource } from '../policy/engine.ts';
 import type { Span } from '../ports/tracing.ts';
-import type { KeyHandle } from '../providers/provider.ts';
+import type { KeyHandle } from '../providers/key-handle.ts';
 import { entity } from '../store/change.ts';
 import type { Call } from './operation.ts';
 import type { Services } from './services.ts';

@@ -7,7 +7,7 @@ import { hash } from 'node:crypto';
 import { ClavigerError } from '../errors.ts';
 import { SIGNING_ALGORITHMS, type SigningAlgorithm, type SigningAlgorithmName } from '../model/algorithm.ts';
 import type { KeyWithVersions } from '../model/key.ts';
-import type { SignInput as SignBytes, ThreadSignature } from '../providers/provider.ts';
+import type { SignInput as SignBytes, ThreadSignature } from '../providers/key-handle.ts';
 import { algorithmFor, madeBy, requireInputBytes, type MadeBy } from './crypto-input.ts';
 import type { Operation } from './operation.ts';
 import type { Scope } from './scope.ts';

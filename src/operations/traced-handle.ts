@@ -5,7 +5,7 @@
  */
 import { toClavigerError } from '../errors.ts';
 import type { Span } from '../ports/tracing.ts';
-import type { KeyHandle } from '../providers/provider.ts';
+import type { KeyHandle } from '../providers/key-handle.ts';
 
 export function tracedHandle(handle: KeyHandle, provider: string, span: Span): KeyHandle {
   const traced =

@@ -4,7 +4,7 @@
  * @module
  */
 import type { EntityJson, EntityUidJson } from '@cedar-policy/cedar-wasm/nodejs';
-import type { EncryptionContext } from '../envelope/context.ts';
+import type { EncryptionContext } from '../model/encryption-context.ts';
 import type { Key } from '../model/key.ts';
 import type { PolicyAction } from '../model/operation.ts';
 import type { Principal } from '../model/principal.ts';

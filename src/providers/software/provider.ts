@@ -16,7 +16,7 @@ import { sign, signsNow } from '../../crypto/sign.ts';
 import { XaesKey } from '../../crypto/xaes.ts';
 import { SPECS } from '../../model/spec.ts';
 import type { Random } from '../../ports/random.ts';
-import type { KeyHandle, MaterialName, Provider } from '../provider.ts';
+import type { KeyHandle, MaterialName } from '../key-handle.ts';
 
 export const SOFTWARE_PROVIDER_NAME = 'software';
 /** Opened versions kept in memory; an RSA-4096 key object is about 4 KiB. */
@@ -30,7 +30,7 @@ export interface SoftwareOptions {
   readonly onForget: (keyHandleId: string) => void;
 }
 
-export class SoftwareProvider implements Provider {
+export class SoftwareProvider {
   readonly name = SOFTWARE_PROVIDER_NAME;
   readonly kind = 'software';
   readonly #options: SoftwareOptions;

@@ -4,7 +4,7 @@ import { generateMaterial } from '../../../src/crypto/key-material.ts';
 import { systemRandom } from '../../../src/crypto/random.ts';
 import { SecretBytes } from '../../../src/crypto/secret-bytes.ts';
 import { SPEC_NAMES, SPECS, type Spec } from '../../../src/model/spec.ts';
-import type { KeyHandle, MaterialName } from '../../../src/providers/provider.ts';
+import type { KeyHandle, MaterialName } from '../../../src/providers/key-handle.ts';
 import { SoftwareProvider } from '../../../src/providers/software/index.ts';
 
 const NAME = { tenantId: 't', keyId: 'k', version: 1 } as const;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { encodeContext } from '../../../src/bytes/length-prefixed.ts';
-import { CONTEXT_BYTES_MAX, CONTEXT_PAIRS_MAX, requireContext } from '../../../src/envelope/context.ts';
+import { CONTEXT_BYTES_MAX, CONTEXT_PAIRS_MAX, requireContext } from '../../../src/model/encryption-context.ts';
 
 const text = fc.oneof(
   fc.string({ unit: 'grapheme', maxLength: 6 }),
