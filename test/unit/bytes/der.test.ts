@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync, sign, verify } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isOneSequence, readHeader } from '../../../src/bytes/der.ts';
+import { ecdsaToDer, isOneSequence, readHeader } from '../../../src/bytes/der.ts';
 
 /** DER of a value, written the plain way. */
 function der(tag: number, content: Uint8Array): Buffer {
@@ -55,4 +56,22 @@ test('any bytes are read without an error', () => {
     }),
     { numRuns: 1000 },
   );
+});
+
+test('an ECDSA signature r ‖ s is the same signature in DER, on every curve', () => {
+  for (const namedCurve of ['prime256v1', 'secp256k1', 'secp384r1', 'secp521r1']) {
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve });
+    // Enough of them that r or s begins with a zero byte or a high bit now and then.
+    for (let round = 0; round < 40; round += 1) {
+      const message = Buffer.of(round);
+      const raw = sign('sha256', message, { key: privateKey, dsaEncoding: 'ieee-p1363' });
+      assert.equal(verify('sha256', message, publicKey, ecdsaToDer(raw)), true);
+      assert.equal(isOneSequence(ecdsaToDer(raw)), true);
+    }
+  }
+});
+
+test('r and s have no zeros before them in DER, and stay positive', () => {
+  assert.equal(ecdsaToDer(Buffer.from('00010080', 'hex')).toString('hex'), '300702010102020080');
+  assert.equal(ecdsaToDer(Buffer.from('00000000', 'hex')).toString('hex'), '3006020100020100');
 });
