@@ -53,10 +53,3 @@ export const PEERS: { readonly [Name in PeerName]: Peer<PeerPaths[Name]> } = {
 };
 
 export const PEER_NAMES = Object.keys(PEERS) as readonly PeerName[];
-
-/** Those that are installed where none is named. */
-export const USUAL_PEER_NAMES: readonly PeerName[] = PEER_NAMES.filter((name) => !isOnRequest(PEERS[name]));
-
-function isOnRequest({ onRequest = false }: Peer<object>): boolean {
-  return onRequest;
-}

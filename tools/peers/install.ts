@@ -8,7 +8,7 @@
 import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { duration } from '../run.ts';
-import { PEERS, USUAL_PEER_NAMES, type PeerName, type PeerPaths } from './index.ts';
+import { PEERS, PEER_NAMES, type PeerName, type PeerPaths } from './index.ts';
 import { type Peer, type Say, findPeer, homeOf, markerOf, peersFolder } from './peer.ts';
 
 /** Longer than any installation; a lock that is older belongs to a process that hangs. */
@@ -16,10 +16,7 @@ const LOCK_WAIT_MS_MAX = 30 * 60 * 1000;
 const LOCK_POLL_MS = 500;
 
 /** Installs the peers and gives the names of those that could not be had; the reason is printed. */
-export async function installPeers(
-  print: Say,
-  names: readonly PeerName[] = USUAL_PEER_NAMES,
-): Promise<readonly PeerName[]> {
+export async function installPeers(print: Say, names: readonly PeerName[] = PEER_NAMES): Promise<readonly PeerName[]> {
   print(`peers in ${peersFolder()}`);
   const missing: PeerName[] = [];
   for (const name of names) {

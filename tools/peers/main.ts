@@ -1,10 +1,9 @@
 /**
- * `npm run peers`: installs the software that tests talk to. `npm run peers -- python curl` installs only those; `vault`,
- * which takes long to build and serves the benchmark alone, is installed only where it is named.
+ * `npm run peers`: installs the software that tests talk to. `npm run peers -- python curl` installs only those.
  *
  * @module
  */
-import { PEER_NAMES, USUAL_PEER_NAMES, type PeerName } from './index.ts';
+import { PEER_NAMES, type PeerName } from './index.ts';
 import { installPeers } from './install.ts';
 
 const wanted = process.argv.slice(2);
@@ -13,7 +12,7 @@ if (unknown.length > 0) {
   console.error(`no such peer: ${unknown.join(', ')}; there are ${PEER_NAMES.join(', ')}`);
   process.exit(2);
 }
-const names = wanted.length === 0 ? USUAL_PEER_NAMES : (wanted as PeerName[]);
+const names = wanted.length === 0 ? PEER_NAMES : (wanted as PeerName[]);
 const missing = await installPeers((line) => console.log(line), names);
 if (missing.length > 0) {
   console.log(`peers: ${missing.length} of ${names.length} could not be had: ${missing.join(', ')}`);

@@ -17,8 +17,6 @@ export interface Peer<Paths extends object> {
   readonly home: string;
   /** Versions of what is installed. Null for a program of the machine: there it counts whether it is there. */
   readonly pin: string | null;
-  /** True for what takes long and few need: it is installed only where it is named. */
-  readonly onRequest?: boolean;
   /** Installs into an empty folder. Says what it does while it does it. @throws Error that says what to do */
   readonly install: (folder: string, say: Say) => Promise<void>;
   /** What tests use, or null where it is not there. */

@@ -1,5 +1,6 @@
 /**
- * HashiCorp Vault (MPL 2.0), built from its Go modules: its Transit engine is what the benchmark compares with.
+ * HashiCorp Vault (MPL 2.0), built from its Go modules: its Transit engine is a home of keys for tests, and what the
+ * benchmark compares with.
  *
  * This pair of versions builds and starts; later ones need modules that are nowhere published. The two are pinned in
  * `vault/go.mod`, and Go's checksum database vouches for all that they need.
@@ -28,10 +29,9 @@ export interface VaultPaths {
 }
 
 export const vault: Peer<VaultPaths> = {
-  about: 'the Transit engine that the benchmark compares with',
+  about: 'the Transit engine that tests keep keys in, and the benchmark compares with',
   home: 'vault',
   pin: `${VERSION} (${hash('sha256', FILES.map((file) => readFileSync(join(SOURCE, file), 'utf8')).join('')).slice(0, 8)})`,
-  onRequest: true,
   install,
   find: async (folder) => {
     const program = join(folder, 'vault');
