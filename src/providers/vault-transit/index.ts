@@ -1,0 +1,2 @@
+export { vaultTransit } from './provider.ts';
+export type { VaultTransitConfig } from './config.ts';
