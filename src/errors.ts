@@ -100,6 +100,14 @@ export interface ClavigerErrorOptions extends ErrorOptions {
   readonly resource?: string;
   /** What the provider that failed said, for the operator. */
   readonly native?: NativeError;
+  /** Of ALL_BACKINGS_FAILED: why each home did not answer. */
+  readonly causes?: readonly ProviderCause[];
+}
+
+/** Why one home of a key did not answer. */
+export interface ProviderCause {
+  readonly provider: string;
+  readonly error: ClavigerError;
 }
 
 /** An error of a provider in its own words. */
@@ -123,6 +131,7 @@ export class ClavigerError extends Error {
   readonly reason: Reason | undefined;
   readonly resource: string | undefined;
   readonly native: NativeError | undefined;
+  readonly causes: readonly ProviderCause[] | undefined;
 
   constructor(code: ErrorCode, message: string, options: ClavigerErrorOptions = {}) {
     const depth = Error.stackTraceLimit;
@@ -134,6 +143,7 @@ export class ClavigerError extends Error {
     this.reason = options.reason;
     this.resource = options.resource;
     this.native = options.native;
+    this.causes = options.causes;
   }
 
   get http(): number {

@@ -1,0 +1,56 @@
+/**
+ * Faults of a fake provider. They come in pairs: a call that failed and did nothing, and one that failed although it was
+ * done, which look alike from outside.
+ *
+ * @module
+ */
+import { ClavigerError, type ErrorCode } from '../../errors.ts';
+
+export const FAKE_OPERATIONS = [
+  'resolve',
+  'describe',
+  'wrap',
+  'unwrap',
+  'rewrap',
+  'generate',
+  'encrypt',
+  'decrypt',
+  'sign',
+  'mac',
+  'agree',
+  'decapsulate',
+  'random',
+  'create',
+  'rotate',
+  'set-enabled',
+  'destroy',
+  'restore',
+  'import',
+  'set-tags',
+  'probe',
+] as const;
+export type FakeOperation = (typeof FAKE_OPERATIONS)[number];
+
+/** A call as it comes in. */
+export interface FakeCall {
+  readonly operation: FakeOperation;
+  /** Reference of the key; empty for calls without one. */
+  readonly ref: string;
+}
+
+export type FakeFault =
+  /** It answers with an error, and has done it or not. */
+  | { readonly kind: 'fail'; readonly code: ErrorCode; readonly applied: boolean }
+  /** It never answers, and has done it or not. */
+  | { readonly kind: 'hang'; readonly applied: boolean }
+  /** It answers after so many milliseconds more. */
+  | { readonly kind: 'slow'; readonly ms: number }
+  /** It answers with other bytes than it should: the first bit is another. */
+  | { readonly kind: 'corrupt' };
+
+/** The error of a fault, in a service's own words. */
+export function faultError(provider: string, code: ErrorCode): ClavigerError {
+  return new ClavigerError(code, `\`${provider}\` was told to fail with \`${code}\``, {
+    native: { provider, code: `Fake${code}`, requestId: null },
+  });
+}

@@ -1,0 +1,506 @@
+/**
+ * A provider in memory, for development and tests: the whole contract, with real cryptography, and faults on command.
+ *
+ * Its keys are gone when the process ends. A reference is `NAME@VERSION`; a wrap and a ciphertext begin with the number
+ * of their version, so that every version of a native key opens what any of them made, as services have it. RSA and MAC
+ * results carry no version.
+ *
+ * @module
+ */
+import { randomUUID } from 'node:crypto';
+import { encodeContext, lengthPrefixed } from '../../bytes/length-prefixed.ts';
+import { deriveSharedSecret } from '../../crypto/agree.ts';
+import { decapsulate } from '../../crypto/kem.ts';
+import { generateMaterial, importMaterial, loadPrivate, type KeyMaterial } from '../../crypto/key-material.ts';
+import { mac } from '../../crypto/mac.ts';
+import { oaepDecrypt, oaepEncrypt } from '../../crypto/oaep.ts';
+import { sign } from '../../crypto/sign.ts';
+import { XaesKey } from '../../crypto/xaes.ts';
+import { ClavigerError, invalidCiphertext } from '../../errors.ts';
+import type { EncryptionContext } from '../../model/encryption-context.ts';
+import { defaultUsage, specRow, type Spec, type Usage } from '../../model/spec.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Random } from '../../ports/random.ts';
+import type {
+  BackingInfo,
+  BackingState,
+  CallOptions,
+  Capability,
+  CipherFacet,
+  Health,
+  HomeKey,
+  KeyLifecycle,
+  Made,
+  Provider,
+  WantedKey,
+  WrapFacet,
+} from '../provider.ts';
+import type { Adapter } from '../registry.ts';
+import { capabilitiesOf } from './algorithms.ts';
+import { fakeConfig, type FakeConfig } from './config.ts';
+import { faultError, type FakeCall, type FakeFault, type FakeOperation } from './faults.ts';
+
+export interface FakeOptions {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly latencyMs?: number | (() => number);
+  readonly bindsContext?: boolean;
+  readonly destructionMs?: number;
+}
+
+interface Version {
+  readonly number: number;
+  readonly material: KeyMaterial;
+  enabled: boolean;
+  /** Null where it was not destroyed. */
+  destroyedAtMs: number | null;
+}
+
+interface NativeKey {
+  readonly name: string;
+  readonly spec: Spec;
+  readonly usage: Usage;
+  readonly origin: 'provider' | 'external';
+  readonly versions: Version[];
+  tags: Readonly<Record<string, string>>;
+}
+
+/** What is asked for with a home key. */
+interface Target {
+  readonly ref: string;
+  readonly spec: Spec;
+}
+
+const REFERENCE = /^(?<name>[a-z][a-z0-9-]{0,126})(?:@(?<version>[1-9][0-9]{0,8}))?$/;
+const VERSION_BYTES = 4;
+const DATA_KEY_BYTES_MAX = 64;
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+export const fake: Adapter<FakeConfig> = {
+  kind: 'fake',
+  schema: fakeConfig,
+  open: async (config, { clock, random, log }) => {
+    log.write('warn', `\`${config.name}\` is a fake provider: its keys are gone when this process ends`);
+    const { name, latencyMs, bindsContext, destructionDays } = config;
+    return new FakeProvider({ name, clock, random, latencyMs, bindsContext, destructionMs: destructionDays * DAY_MS });
+  },
+};
+
+export class FakeProvider implements Provider {
+  readonly name: string;
+  readonly kind = 'fake';
+  /** Decides about each call, before it is answered; null to answer it as it is. */
+  fault: (call: FakeCall) => FakeFault | null = () => null;
+  readonly #options: FakeOptions;
+  readonly #instance = randomUUID();
+  readonly #keys = new Map<string, NativeKey>();
+  readonly #calls = new Map<FakeOperation, number>();
+  #isClosed = false;
+
+  constructor(options: FakeOptions) {
+    this.name = options.name;
+    this.#options = options;
+  }
+
+  /** Calls so far: of one operation, or all. */
+  calls(operation?: FakeOperation): number {
+    if (operation !== undefined) return this.#calls.get(operation) ?? 0;
+    return this.#calls.values().reduce((sum, count) => sum + count, 0);
+  }
+
+  capabilities(): readonly Capability[] {
+    return capabilitiesOf();
+  }
+
+  resolve(reference: string, options: CallOptions): Promise<string> {
+    return this.#call('resolve', reference, options, () => {
+      const key = this.#keyOf(reference);
+      return refOf(key, versionOf(key, reference));
+    });
+  }
+
+  describe(ref: string, options: CallOptions): Promise<BackingInfo> {
+    return this.#call('describe', ref, options, () => this.#describe(ref));
+  }
+
+  key(ref: string, spec: Spec): HomeKey {
+    if (!REFERENCE.test(ref)) throw malformed(ref);
+    return { ref, ...this.#facets({ ref, spec }) };
+  }
+
+  random(bytes: number, options: CallOptions): Promise<Buffer> {
+    return this.#call('random', '', options, () => this.#options.random.bytes(bytes));
+  }
+
+  readonly lifecycle: KeyLifecycle = {
+    create: (wanted, options) =>
+      this.#call('create', wanted.name, options, async () => {
+        this.#requireFree(wanted);
+        return this.#add(wanted, 'provider', await generateMaterial(wanted.spec, this.#options.random));
+      }),
+    importMaterial: (wanted, material, options) =>
+      this.#call('import', wanted.name, options, () => {
+        this.#requireFree(wanted);
+        return this.#add(wanted, 'external', importMaterial(wanted.spec, material));
+      }),
+    rotate: (ref, options) =>
+      this.#call('rotate', ref, options, async () => {
+        const key = this.#keyOf(ref);
+        this.#requireUsable(key, versionOf(key, ref));
+        const material = await generateMaterial(key.spec, this.#options.random);
+        const number = key.versions.at(-1)!.number + 1;
+        key.versions.push({ number, material, enabled: true, destroyedAtMs: null });
+        return this.#describe(refOf(key, key.versions.at(-1)!));
+      }),
+    setEnabled: (ref, enabled, options) =>
+      this.#call('set-enabled', ref, options, () => {
+        const key = this.#keyOf(ref);
+        const version = versionOf(key, ref);
+        this.#requireUndestroyed(key, version);
+        version.enabled = enabled;
+      }),
+    destroy: (ref, options) =>
+      this.#call('destroy', ref, options, () => {
+        const key = this.#keyOf(ref);
+        versionOf(key, ref).destroyedAtMs ??= this.#options.clock.now() + (this.#options.destructionMs ?? 0);
+      }),
+    restore: (ref, options) =>
+      this.#call('restore', ref, options, () => {
+        const key = this.#keyOf(ref);
+        const version = versionOf(key, ref);
+        const state = this.#stateOf(version);
+        if (state !== 'pending-deletion') throw wrongState(refOf(key, version), state);
+        version.destroyedAtMs = null;
+        version.enabled = false;
+      }),
+    setTags: (ref, tags, options) =>
+      this.#call('set-tags', ref, options, () => {
+        this.#keyOf(ref).tags = { ...tags };
+      }),
+  };
+
+  probe(options: CallOptions): Promise<Health> {
+    return this.#call('probe', '', options, () => ({ ok: true, detail: `fake provider, ${this.#keys.size} keys` }));
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+  }
+
+  /** What a key of the spec can do; whether this one can, is known when it is asked. */
+  #facets(target: Target): Omit<HomeKey, 'ref'> {
+    const { family } = specRow(target.spec);
+    switch (family) {
+      case 'aes':
+        return { wrap: this.#wrapFacet(target), cipher: this.#aesFacet(target) };
+      case 'rsa':
+        return { cipher: this.#rsaFacet(target), ...this.#signFacet(target) };
+      case 'ec':
+        return { ...this.#signFacet(target), ...this.#agreeFacet(target) };
+      case 'ed25519':
+      case 'ml-dsa':
+        return this.#signFacet(target);
+      case 'x25519':
+        return this.#agreeFacet(target);
+      case 'ml-kem':
+        return {
+          decapsulate: (ciphertext, options) =>
+            this.#made('decapsulate', target, options, (key, { material }) =>
+              decapsulate(loadPrivate(key.spec, material.privateMaterial.reveal()), ciphertext),
+            ),
+        };
+      case 'hmac':
+        return {
+          mac: (algorithm, message, options) =>
+            this.#made('mac', target, options, (key, { material }) =>
+              mac(loadPrivate(key.spec, material.privateMaterial.reveal()).key, algorithm, message),
+            ),
+        };
+    }
+  }
+
+  #signFacet(target: Target): Pick<HomeKey, 'sign'> {
+    return {
+      sign: (algorithm, input, options) =>
+        this.#made('sign', target, options, (key, { material }) =>
+          sign(loadPrivate(key.spec, material.privateMaterial.reveal()), algorithm, input),
+        ),
+    };
+  }
+
+  #agreeFacet(target: Target): Pick<HomeKey, 'agree'> {
+    return {
+      agree: (peer, options) =>
+        this.#made('agree', target, options, (key, { material }) =>
+          deriveSharedSecret(loadPrivate(key.spec, material.privateMaterial.reveal()), peer),
+        ),
+    };
+  }
+
+  #wrapFacet(target: Target): WrapFacet {
+    const bindsContext = this.#options.bindsContext ?? true;
+    const bound = (context: EncryptionContext): Buffer => encodeContext(bindsContext ? context : {});
+    return {
+      bindsContext,
+      wrap: (dataKey, context, options) =>
+        this.#made('wrap', target, options, (key, version) => this.#seal(key, version, dataKey, bound(context))),
+      unwrap: (wrapped, context, options) =>
+        this.#call('unwrap', target.ref, options, () => this.#open(this.#usedKey(target), wrapped, bound(context))),
+      rewrap: (wrapped, context, options) =>
+        this.#call('rewrap', target.ref, options, () => {
+          const key = this.#usedKey(target);
+          const { value: dataKey } = this.#open(key, wrapped, bound(context));
+          const newest = key.versions.at(-1)!;
+          this.#requireUsable(key, newest);
+          return made(this.#seal(key, newest, dataKey, bound(context)), newest);
+        }),
+      generate: (bytes, context, options) =>
+        this.#made('generate', target, options, (key, version) => {
+          if (bytes > DATA_KEY_BYTES_MAX) {
+            throw new ClavigerError('INVALID_ARGUMENT', `a data key has at most ${DATA_KEY_BYTES_MAX} bytes`);
+          }
+          const plaintext = this.#options.random.bytes(bytes);
+          return { plaintext, wrapped: this.#seal(key, version, plaintext, bound(context)) };
+        }),
+    };
+  }
+
+  #aesFacet(target: Target): CipherFacet {
+    return {
+      encrypt: (algorithm, plaintext, context, options) =>
+        this.#made('encrypt', target, options, (key, version) => {
+          requireDefault(algorithm);
+          return this.#seal(key, version, plaintext, encodeContext(context));
+        }),
+      decrypt: (algorithm, ciphertext, context, options) =>
+        this.#call('decrypt', target.ref, options, () => {
+          requireDefault(algorithm);
+          return this.#open(this.#usedKey(target), ciphertext, encodeContext(context));
+        }),
+    };
+  }
+
+  #rsaFacet(target: Target): CipherFacet {
+    return {
+      encrypt: (algorithm, plaintext, _context, options) =>
+        this.#made('encrypt', target, options, (_key, { material }) =>
+          oaepEncrypt(material.publicKey!, target.spec, algorithm, plaintext),
+        ),
+      decrypt: (algorithm, ciphertext, _context, options) =>
+        this.#made('decrypt', target, options, (key, { material }) =>
+          oaepDecrypt(loadPrivate(key.spec, material.privateMaterial.reveal()), algorithm, ciphertext),
+        ),
+    };
+  }
+
+  #seal(key: NativeKey, { number, material }: Version, plaintext: Uint8Array, context: Buffer): Buffer {
+    const header = Buffer.alloc(VERSION_BYTES);
+    header.writeUInt32BE(number);
+    const aes = new XaesKey(material.privateMaterial.reveal());
+    return aes.seal(plaintext, lengthPrefixed(Buffer.from(key.name), header, context), this.#options.random, header);
+  }
+
+  #open(key: NativeKey, sealed: Uint8Array, context: Buffer): Made<Buffer> {
+    const header = Buffer.from(sealed.subarray(0, VERSION_BYTES));
+    const version = header.length === VERSION_BYTES ? findVersion(key, header.readUInt32BE()) : undefined;
+    if (version === undefined) throw invalidCiphertext();
+    this.#requireUsable(key, version);
+    const aes = new XaesKey(version.material.privateMaterial.reveal());
+    const aad = lengthPrefixed(Buffer.from(key.name), header, context);
+    return made(aes.open(sealed.subarray(VERSION_BYTES), aad), version);
+  }
+
+  #describe(ref: string): BackingInfo {
+    const key = this.#keyOf(ref);
+    const version = versionOf(key, ref);
+    return {
+      ref: refOf(key, version),
+      nativeId: `fake:${this.#instance}/${key.name}`,
+      version: String(version.number),
+      spec: key.spec,
+      usage: key.usage,
+      state: this.#stateOf(version),
+      protection: 'software',
+      publicKey: version.material.publicKey === null ? null : Buffer.from(version.material.publicKey),
+      origin: key.origin,
+      claims: { ...key.tags },
+    };
+  }
+
+  #add({ name, spec, usage, tags }: WantedKey, origin: NativeKey['origin'], material: KeyMaterial): BackingInfo {
+    this.#keys.set(name, {
+      name,
+      spec,
+      usage,
+      origin,
+      tags: { ...tags },
+      versions: [{ number: 1, material, enabled: true, destroyedAtMs: null }],
+    });
+    return this.#describe(name);
+  }
+
+  #requireFree({ name, spec, usage }: WantedKey): void {
+    if (!REFERENCE.test(name) || name.includes('@')) throw malformed(name);
+    if (!(usage in specRow(spec).usages)) {
+      throw new ClavigerError(
+        'UNSUPPORTED',
+        `spec \`${spec}\` has no usage \`${usage}\`; it has \`${defaultUsage(spec)}\``,
+      );
+    }
+    if (this.#keys.has(name)) {
+      throw new ClavigerError('KEY_EXISTS', `\`${this.name}\` has a key \`${name}\` already`, { resource: name });
+    }
+  }
+
+  #keyOf(ref: string): NativeKey {
+    const name = REFERENCE.exec(ref)?.groups?.['name'];
+    if (name === undefined) throw malformed(ref);
+    const key = this.#keys.get(name);
+    if (key === undefined) throw notFound(ref);
+    return key;
+  }
+
+  #usedKey({ ref, spec }: Target): NativeKey {
+    const key = this.#keyOf(ref);
+    if (key.spec === spec) return key;
+    throw new ClavigerError('KEY_USAGE', `key \`${ref}\` is of spec \`${key.spec}\`, not \`${spec}\``, {
+      resource: ref,
+    });
+  }
+
+  #stateOf({ enabled, destroyedAtMs }: Version): BackingState {
+    if (destroyedAtMs !== null) return this.#options.clock.now() < destroyedAtMs ? 'pending-deletion' : 'destroyed';
+    return enabled ? 'enabled' : 'disabled';
+  }
+
+  #requireUndestroyed(key: NativeKey, version: Version): void {
+    const state = this.#stateOf(version);
+    if (state === 'pending-deletion' || state === 'destroyed') throw wrongState(refOf(key, version), state);
+  }
+
+  #requireUsable(key: NativeKey, version: Version): void {
+    this.#requireUndestroyed(key, version);
+    if (version.enabled) return;
+    const ref = refOf(key, version);
+    throw new ClavigerError('KEY_DISABLED', `key \`${ref}\` of \`${this.name}\` is disabled`, { resource: ref });
+  }
+
+  /** A call that a usable version of the key does. */
+  #made<T>(
+    operation: FakeOperation,
+    target: Target,
+    options: CallOptions,
+    work: (key: NativeKey, version: Version) => T | Promise<T>,
+  ): Promise<Made<T>> {
+    return this.#call(operation, target.ref, options, async () => {
+      const key = this.#usedKey(target);
+      const version = versionOf(key, target.ref);
+      this.#requireUsable(key, version);
+      return made(await work(key, version), version);
+    });
+  }
+
+  /** Every call: latency, fault, and what it does. */
+  async #call<T>(operation: FakeOperation, ref: string, options: CallOptions, work: () => T | Promise<T>): Promise<T> {
+    if (this.#isClosed) throw new ClavigerError('PROVIDER_UNAVAILABLE', `\`${this.name}\` is closed`);
+    if (options.signal.aborted) throw endedBy(this.name, options.signal);
+    this.#calls.set(operation, this.calls(operation) + 1);
+    const fault = this.fault({ operation, ref });
+    const { latencyMs = 0 } = this.#options;
+    const tookMs = typeof latencyMs === 'number' ? latencyMs : latencyMs();
+    const waitMs = tookMs + (fault?.kind === 'slow' ? fault.ms : 0);
+    if (waitMs > 0) await this.#wait(waitMs, options);
+
+    const fails = fault?.kind === 'fail' || fault?.kind === 'hang';
+    const result = !fails || fault.applied ? await work() : null;
+    if (fault?.kind === 'fail') throw faultError(this.name, fault.code);
+    if (fault?.kind === 'hang') await this.#wait(Number.POSITIVE_INFINITY, options);
+    return (fault?.kind === 'corrupt' ? corrupted(result) : result) as T;
+  }
+
+  /** Takes its time, but no more than the call has. */
+  #wait(ms: number, { signal, timeoutMs }: CallOptions): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const isLate = ms > timeoutMs;
+      const end = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', onAbort);
+      };
+      const onAbort = (): void => {
+        end();
+        reject(endedBy(this.name, signal));
+      };
+      const timer = setTimeout(
+        () => {
+          end();
+          if (isLate) reject(tooLate(this.name));
+          else resolve();
+        },
+        Math.min(ms, timeoutMs),
+      );
+      signal.addEventListener('abort', onAbort);
+    });
+  }
+}
+
+function made<T>(value: T, { number }: Version): Made<T> {
+  return { value, version: String(number) };
+}
+
+function refOf({ name }: NativeKey, { number }: Version): string {
+  return `${name}@${number}`;
+}
+
+/** The version that a reference names, or the newest. */
+function versionOf(key: NativeKey, ref: string): Version {
+  const number = REFERENCE.exec(ref)?.groups?.['version'];
+  const version = number === undefined ? key.versions.at(-1) : findVersion(key, Number(number));
+  if (version === undefined) throw notFound(ref);
+  return version;
+}
+
+function findVersion(key: NativeKey, number: number): Version | undefined {
+  return key.versions.find((version) => version.number === number);
+}
+
+/** The first bit of the answer's bytes turned. */
+function corrupted(result: unknown): unknown {
+  if (Buffer.isBuffer(result)) return flipped(result);
+  const { value, version } = result as Made<Buffer | { readonly plaintext: Buffer; readonly wrapped: Buffer }>;
+  if (Buffer.isBuffer(value)) return { value: flipped(value), version };
+  return { value: { ...value, plaintext: flipped(value.plaintext) }, version };
+}
+
+function flipped(bytes: Buffer): Buffer {
+  const copy = Buffer.from(bytes);
+  if (copy.length > 0) copy[0]! ^= 0x80;
+  return copy;
+}
+
+function requireDefault(algorithm: string): void {
+  if (algorithm === 'SYMMETRIC_DEFAULT') return;
+  throw new ClavigerError('KEY_USAGE', `a key of spec \`AES-256-GCM\` has no algorithm \`${algorithm}\``);
+}
+
+function endedBy(provider: string, { reason }: AbortSignal): ClavigerError {
+  if (reason instanceof ClavigerError) return reason;
+  const isTimeout = reason instanceof DOMException && reason.name === 'TimeoutError';
+  return isTimeout ? tooLate(provider) : new ClavigerError('CANCELED', 'the caller gave up', { cause: reason });
+}
+
+function tooLate(provider: string): ClavigerError {
+  return new ClavigerError('PROVIDER_TIMEOUT', `\`${provider}\` did not answer in time`);
+}
+
+function malformed(ref: string): ClavigerError {
+  return new ClavigerError('INVALID_ARGUMENT', `\`${ref}\` is no key of a fake provider: it is NAME or NAME@VERSION`);
+}
+
+function notFound(ref: string): ClavigerError {
+  return new ClavigerError('KEY_NOT_FOUND', `there is no key \`${ref}\``, { resource: ref });
+}
+
+function wrongState(ref: string, state: BackingState): ClavigerError {
+  return new ClavigerError('KEY_STATE', `key \`${ref}\` is \`${state}\``, { resource: ref });
+}

@@ -1,0 +1,163 @@
+/**
+ * A call that any home of a key can answer: decrypt, sign with replicated material, MAC.
+ *
+ * Homes are asked in turn, the best first, each with its share of the time that is left, so that one that never answers
+ * leaves time for the others. A refusal ends the request, whoever gives it. Where a second home is asked because the
+ * first takes long (a hedge), whichever answers first is the answer.
+ *
+ * @module
+ */
+import { ClavigerError, toClavigerError } from '../errors.ts';
+import type { CallOptions } from '../providers/provider.ts';
+import { allFailed, balanced, turnsOf, type GroupSettings, type Home } from './group.ts';
+import { Stop } from './in-time.ts';
+import { canceledBy, mayFailOver } from './verdict.ts';
+
+/** A home that was passed over, or asked in vain, before another one answered. */
+export interface Failover {
+  readonly home: Home;
+  readonly error: ClavigerError;
+}
+
+export interface Answered<T> {
+  readonly value: T;
+  readonly home: Home;
+  /** None where the home answered that was to be asked first. */
+  readonly failovers: readonly Failover[];
+}
+
+type Work<T> = (home: Home, options: CallOptions) => Promise<T>;
+
+/**
+ * The answer of one home.
+ *
+ * @param operation its name, for metrics and messages
+ * @param idempotent true where it may happen twice: then also a call is made elsewhere of which nothing is known
+ * @throws what a home refuses with; ALL_BACKINGS_FAILED where none answered; CANCELED, or the signal's own reason
+ */
+export async function anyHome<T>(
+  homes: readonly Home[],
+  operation: string,
+  idempotent: boolean,
+  work: Work<T>,
+  settings: GroupSettings,
+  signal: AbortSignal,
+): Promise<Answered<T>> {
+  if (signal.aborted) throw canceledBy(signal);
+  const turns = new Turns(homes, operation, idempotent, work, settings);
+  if (!idempotent || settings.hedgeMs === null || turns.homes.length < 2) return inTurn(turns, signal);
+  return hedged(turns, settings.hedgeMs, signal);
+}
+
+/** One request: whose turn it is, and why the others have not answered. */
+class Turns<T> {
+  /** As they would be asked if all were well. */
+  readonly #wanted: readonly Home[];
+  /** As they are asked. */
+  readonly homes: readonly Home[];
+  readonly #operation: string;
+  readonly #idempotent: boolean;
+  readonly #work: Work<T>;
+  readonly #deadlineMs: number;
+  readonly #failed = new Map<Home, ClavigerError>();
+
+  constructor(homes: readonly Home[], operation: string, idempotent: boolean, work: Work<T>, settings: GroupSettings) {
+    this.#wanted = balanced(homes, settings.balance);
+    this.homes = turnsOf(this.#wanted);
+    this.#operation = operation;
+    this.#idempotent = idempotent;
+    this.#work = work;
+    this.#deadlineMs = performance.now() + settings.deadlineMs;
+  }
+
+  /** Asks a home, which gets an equal share of the time that is left for it and for those after it. */
+  ask(turn: number, signal: AbortSignal, refused?: (error: ClavigerError) => void): Promise<T> {
+    const home = this.homes[turn]!;
+    const nowMs = performance.now();
+    const deadlineMs = nowMs + (this.#deadlineMs - nowMs) / (this.homes.length - turn);
+    const work = (options: CallOptions): Promise<T> => this.#work(home, options);
+    const within = { signal, deadlineMs, ...(refused === undefined ? {} : { refused }) };
+    return home.guard.call(this.#operation, this.#idempotent, work, within);
+  }
+
+  /**
+   * Notes that a home has failed.
+   *
+   * @returns true where another may be asked
+   */
+  failed(turn: number, error: ClavigerError): boolean {
+    this.#failed.set(this.homes[turn]!, error);
+    return mayFailOver(error, this.#idempotent);
+  }
+
+  answered(turn: number, value: T): Answered<T> {
+    const home = this.homes[turn]!;
+    if (turn === 0 && this.#wanted[0] === home) return { value, home, failovers: [] };
+    const place = this.#wanted.indexOf(home);
+    const failovers = this.#wanted
+      .filter((other, at) => other !== home && (at < place || this.#failed.has(other)))
+      .map((other) => ({ home: other, error: this.#failed.get(other) ?? other.guard.absence() }));
+    return { value, home, failovers };
+  }
+
+  allFailed(): ClavigerError {
+    return allFailed(
+      `no home of the key could \`${this.#operation}\``,
+      this.#wanted.map((home) => [home, this.#failed.get(home) ?? home.guard.absence()] as const),
+    );
+  }
+}
+
+async function inTurn<T>(turns: Turns<T>, signal: AbortSignal): Promise<Answered<T>> {
+  for (let turn = 0; turn < turns.homes.length; turn += 1) {
+    try {
+      return turns.answered(turn, await turns.ask(turn, signal));
+    } catch (thrown) {
+      const error = toClavigerError(thrown);
+      if (signal.aborted || !turns.failed(turn, error)) throw error;
+    }
+  }
+  throw turns.allFailed();
+}
+
+/** As `inTurn`, but at most one more home is asked where the first is slow. */
+async function hedged<T>(turns: Turns<T>, hedgeMs: number, signal: AbortSignal): Promise<Answered<T>> {
+  using stop = new Stop(signal);
+  const { promise, resolve, reject } = Promise.withResolvers<Answered<T>>();
+  const refused = (error: ClavigerError): void => {
+    reject(error);
+    stop.abort(error);
+  };
+  let next = 0;
+  let running = 0;
+
+  const start = (): void => {
+    const turn = next;
+    next += 1;
+    running += 1;
+    turns.ask(turn, stop.signal, refused).then(
+      (value) => resolve(turns.answered(turn, value)),
+      (thrown: unknown) => {
+        running -= 1;
+        const error = toClavigerError(thrown);
+        if (stop.signal.aborted || !turns.failed(turn, error)) reject(error);
+        else if (running === 0 && next < turns.homes.length) start();
+        else if (running === 0) reject(turns.allFailed());
+      },
+    );
+  };
+
+  start();
+  const timer = setTimeout(() => {
+    if (running === 0 || next > 1) return;
+    const { name } = turns.homes[0]!.guard;
+    turns.failed(0, new ClavigerError('PROVIDER_TIMEOUT', `\`${name}\` had not answered within ${hedgeMs} ms`));
+    start();
+  }, hedgeMs);
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    stop.abort(new ClavigerError('CANCELED', 'another home has answered'));
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * A group of homes of one key: its settings, in which order its homes are asked, and what is said where none answered.
+ *
+ * @module
+ */
+import { ClavigerError } from '../errors.ts';
+import type { HomeKey } from '../providers/provider.ts';
+import type { Guard } from './guard.ts';
+
+/** One home of a key: the native key, and the guard of its provider. */
+export interface Home {
+  readonly guard: Guard;
+  readonly key: HomeKey;
+  /** Share of the calls where they are balanced by weight; 1 where it is not given. */
+  readonly weight?: number;
+}
+
+export interface GroupSettings {
+  /** Wraps that an envelope has at least. */
+  readonly wrapQuorum: number;
+  /** How long the others are waited for once there are so many. */
+  readonly wrapGraceMs: number;
+  /** Of a request, with all of its calls. */
+  readonly deadlineMs: number;
+  readonly balance: 'order' | 'least-latency' | 'weighted';
+  /** After so many milliseconds without an answer a second home is asked as well; null: never. */
+  readonly hedgeMs: number | null;
+}
+
+/** Usable homes by how eagerly they are asked; a sort keeps the order among equals. */
+const EAGERNESS = { ready: 0, throttled: 1, 'on-trial': 2 } as const;
+
+/** Sorts homes by the smallest figure first. */
+const BALANCES: Readonly<Record<GroupSettings['balance'], ((home: Home) => number) | null>> = {
+  order: null,
+  'least-latency': (home) => home.guard.expectedWaitMs,
+  // Exponential draws with the weights as rates: each home comes first as often as its weight says, and so on down.
+  weighted: (home) => -Math.log(1 - home.guard.draw()) / (home.weight ?? 1),
+};
+
+/** All homes in the order in which they would be asked if each were well. */
+export function balanced(homes: readonly Home[], balance: GroupSettings['balance']): readonly Home[] {
+  const figureOf = BALANCES[balance];
+  if (figureOf === null || homes.length < 2) return homes;
+  return homes
+    .map((home) => ({ home, figure: figureOf(home) }))
+    .toSorted((a, b) => a.figure - b.figure)
+    .map(({ home }) => home);
+}
+
+/** Those of them that may be asked now: the ready, then the throttled, then those whose circuit is due for a trial. */
+export function turnsOf(homes: readonly Home[]): readonly Home[] {
+  return homes
+    .filter(({ guard }) => guard.usable())
+    .toSorted((a, b) => EAGERNESS[a.guard.readiness] - EAGERNESS[b.guard.readiness]);
+}
+
+/**
+ * ALL_BACKINGS_FAILED, with each home and why.
+ *
+ * @param what happened, such as `no home of the key answered`
+ */
+export function allFailed(what: string, causes: Iterable<readonly [home: Home, error: ClavigerError]>): ClavigerError {
+  const list = Array.from(causes, ([{ guard }, error]) => ({ provider: guard.name, error }));
+  // What is wrong with one home often names it already.
+  const words = list.map(({ provider, error: { message } }) =>
+    message.startsWith(`\`${provider}\``) ? message : `\`${provider}\`: ${message}`,
+  );
+  return new ClavigerError('ALL_BACKINGS_FAILED', [what, words.join('; ')].filter(Boolean).join(': '), {
+    causes: list,
+    cause: new AggregateError(list.map(({ error }) => error)),
+  });
+}
