@@ -68,6 +68,5 @@ export function allFailed(what: string, causes: Iterable<readonly [home: Home, e
   );
   return new ClavigerError('ALL_BACKINGS_FAILED', [what, words.join('; ')].filter(Boolean).join(': '), {
     causes: list,
-    cause: new AggregateError(list.map(({ error }) => error)),
   });
 }
