@@ -29,7 +29,6 @@ export class VirtualTime implements Disposable {
     setTimeout: globalThis.setTimeout,
     clearTimeout: globalThis.clearTimeout,
     dateNow: Date.now,
-    performanceNow: performance.now,
   };
   readonly #timers = new Map<TimerHandle, Timer>();
   #nowMs = 0;
@@ -69,14 +68,14 @@ export class VirtualTime implements Disposable {
    * @throws Error where no timer is left and it is not, or after an hour
    */
   async until<T>(promise: Promise<T>): Promise<T> {
-    let isSettled = false;
+    const state = { isSettled: false };
     const mark = (): void => {
-      isSettled = true;
+      state.isSettled = true;
     };
     promise.then(mark, mark);
     await settled();
     const limitMs = this.#nowMs + 3_600_000;
-    while (!isSettled) {
+    while (!state.isSettled) {
       const next = this.#next();
       if (next === null) throw new Error('nothing is left that could settle the promise');
       if (next[1].dueMs > limitMs) throw new Error('the promise was not settled within an hour');
@@ -89,14 +88,19 @@ export class VirtualTime implements Disposable {
     globalThis.setTimeout = this.#real.setTimeout;
     globalThis.clearTimeout = this.#real.clearTimeout;
     Date.now = this.#real.dateNow;
-    performance.now = this.#real.performanceNow;
+    // The real one is the prototype's.
+    Reflect.deleteProperty(performance, 'now');
   }
 
   #set(run: () => void, ms: number): TimerHandle {
     const timer: Timer = { dueMs: this.#nowMs + Math.max(0, ms), run, hasRef: true };
+    const withRef = (hasRef: boolean): TimerHandle => {
+      timer.hasRef = hasRef;
+      return handle;
+    };
     const handle: TimerHandle = {
-      ref: () => ((timer.hasRef = true), handle),
-      unref: () => ((timer.hasRef = false), handle),
+      ref: () => withRef(true),
+      unref: () => withRef(false),
       hasRef: () => timer.hasRef,
     };
     this.#timers.set(handle, timer);

@@ -129,14 +129,14 @@ test('no call begins, and none lasts, beyond the deadline of the request', async
 test('work is told how long it has, and its signal aborts then', async () => {
   using time = new VirtualTime();
   const { guard } = guarded();
-  let given: CallOptions | undefined;
+  const given: CallOptions[] = [];
   const work = (options: CallOptions): Promise<never> => {
-    given = options;
+    given.push(options);
     return hangs();
   };
   await assert.rejects(time.until(guard.call('create', false, work, within(300))));
-  assert.equal(given?.timeoutMs, 300);
-  assert.equal((given?.signal.reason as ClavigerError).code, 'PROVIDER_TIMEOUT');
+  assert.equal(given[0]!.timeoutMs, 300);
+  assert.equal((given[0]!.signal.reason as ClavigerError).code, 'PROVIDER_TIMEOUT');
 });
 
 test('a caller who gives up gets CANCELED, or the reason of the signal, and the provider is not blamed', async () => {
