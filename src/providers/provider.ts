@@ -188,6 +188,11 @@ export interface KeyLifecycle {
   /** @param material raw bytes of a symmetric key, PKCS#8 DER of another; wiped by the caller */
   importMaterial?(wanted: WantedKey, material: Uint8Array, options: CallOptions): Promise<BackingInfo>;
   setTags?(ref: string, tags: Readonly<Record<string, string>>, options: CallOptions): Promise<void>;
+  /**
+   * A copy of the key, with the same material, at another place of the same service, such as a region. Gives its reference
+   * there, which a provider of that place can adopt.
+   */
+  replicate?(ref: string, place: string, options: CallOptions): Promise<string>;
 }
 
 export interface Provider {
