@@ -3,11 +3,12 @@
  * agreed with them.
  */
 import assert from 'node:assert/strict';
-import { createHash, createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import { after, before, suite, test } from 'node:test';
 import type { KMS, KeySpec, KeyUsageType, MessageType, SigningAlgorithmSpec } from '@aws-sdk/client-kms';
 import { ml_kem512 } from '@noble/post-quantum/ml-kem.js';
 import { askVerifier, requirePeer, type VerifierRequest } from '../../tools/peers/require.ts';
+import { muOf, rawPublicKey } from '../support/mu.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { base64, bytesOf, fieldsOf, kmsClient, newKey, refuses } from './aws-support.ts';
 
@@ -71,21 +72,6 @@ function messageOf(type: MessageType, algorithm: SigningAlgorithmSpec, spki: Uin
   return createHash(`sha${algorithm.slice(-3)}`)
     .update(MESSAGE)
     .digest();
-}
-
-/** FIPS 204, algorithm 7, line 6, with an empty context. */
-function muOf(spki: Uint8Array, message: Uint8Array): Uint8Array {
-  const shake = (...parts: Uint8Array[]): Buffer => {
-    const hash = createHash('shake256', { outputLength: 64 });
-    for (const part of parts) hash.update(part);
-    return hash.digest();
-  };
-  return shake(shake(rawPublicKey(spki)), new Uint8Array([0, 0]), message);
-}
-
-function rawPublicKey(spki: Uint8Array): Uint8Array {
-  const key = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
-  return Buffer.from((key.export({ format: 'jwk' }) as { pub: string }).pub, 'base64url');
 }
 
 /** One signature of every spec, algorithm and type of message, as questions to a verifier. */

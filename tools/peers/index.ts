@@ -6,6 +6,7 @@
 import { type DiskShimPaths, diskShim } from './disk-shim.ts';
 import { type MotoPaths, moto } from './moto.ts';
 import { type GoPaths, golog, goverify, gowitness } from './go.ts';
+import { type LocalKmsPaths, localKms } from './local-kms.ts';
 import type { Peer } from './peer.ts';
 import { type PrometheusPaths, prometheus } from './prometheus.ts';
 import { type FolderPaths, type PythonPaths, python, vectors } from './python.ts';
@@ -29,6 +30,7 @@ export interface PeerPaths {
   readonly smtp: SmtpPaths;
   readonly 'disk-shim': DiskShimPaths;
   readonly moto: MotoPaths;
+  readonly 'local-kms': LocalKmsPaths;
   readonly rsyslog: RsyslogPaths;
   readonly vault: VaultPaths;
 }
@@ -48,6 +50,7 @@ export const PEERS: { readonly [Name in PeerName]: Peer<PeerPaths[Name]> } = {
   smtp,
   'disk-shim': diskShim,
   moto,
+  'local-kms': localKms,
   rsyslog,
   vault,
 };

@@ -1,5 +1,5 @@
 /**
- * moto: an imitation of AWS. Tests send to its CloudWatch Logs.
+ * moto: an imitation of AWS. Tests send to its CloudWatch Logs, and keep keys in its KMS.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export interface MotoPaths {
 }
 
 export const moto: Peer<MotoPaths> = {
-  about: "an imitation of AWS's CloudWatch Logs",
+  about: 'an imitation of AWS: its CloudWatch Logs, KMS and STS',
   home: 'moto',
   pin: `${/^moto==.*$/mu.exec(PINNED)![0]} (${hash('sha256', PINNED).slice(0, 8)})`,
   install: (folder, say) => installEnvironment(folder, REQUIREMENTS, 'about 140 MB on disk', say),

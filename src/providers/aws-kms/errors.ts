@@ -193,10 +193,17 @@ function rowOfStatus(status: number): Row {
   return status >= 500 ? UNAVAILABLE : MISCONFIGURED;
 }
 
-/** The exception; the error of the network; or that the answer could not be read. */
+/** The exception; the error of the network; the status, where the answer is no exception of AWS's. */
 function nativeCode(error: Thrown, status: number | null): string | null {
   if (status !== null && status < 400) return 'integrity: unreadable answer';
-  return textOf(error.code) ?? textOf(error.name);
+  const name = textOf(error.name);
+  if (
+    status !== null &&
+    (error instanceof SyntaxError || name === null || name === 'Error' || name === 'UnknownError')
+  ) {
+    return `HTTP ${status}`;
+  }
+  return textOf(error.code) ?? name;
 }
 
 function textOf(value: unknown): string | null {

@@ -5,6 +5,8 @@
  * times, and no call can ask for one material or another; AWS picks by the ciphertext. Automatic and on-demand rotation
  * work all the same, unseen. Whoever wants a version with a name of its own makes a new key.
  *
+ * These calls name a key by its id: AWS has them for keys of one's own account only, and some servers take no ARN there.
+ *
  * @module
  */
 import { ClavigerError } from '../../errors.ts';
@@ -22,7 +24,7 @@ import type { Connection } from './connection.ts';
 import { askForMetadata, backingInfo, requireMetadata, type KnownKey } from './description.ts';
 
 /** Tag that has the name of a key, because AWS has no names but aliases, which need rights of their own. */
-export const NAME_TAG = 'claviger-name';
+const NAME_TAG = 'claviger-name';
 /** GetParametersForImport: SPKI DER of RSA-4096, and a token. */
 const WRAPPING_KEY_BYTES_MAX = 1024;
 const IMPORT_TOKEN_BYTES_MAX = 6144;
@@ -50,7 +52,7 @@ export class AwsKmsLifecycle implements KeyLifecycle {
   }
 
   async setEnabled(ref: string, enabled: boolean, options: CallOptions): Promise<void> {
-    const { arn: KeyId } = this.#key(ref);
+    const { keyId: KeyId } = this.#key(ref);
     await (enabled
       ? this.#connection.call('EnableKey', options, (kms, http) => kms.enableKey({ KeyId }, http))
       : this.#connection.call('DisableKey', options, (kms, http) => kms.disableKey({ KeyId }, http)));
@@ -64,7 +66,7 @@ export class AwsKmsLifecycle implements KeyLifecycle {
   async restore(ref: string, options: CallOptions): Promise<void> {
     const key = this.#key(ref);
     const { KeyId } = await this.#connection.call('CancelKeyDeletion', options, (kms, http) =>
-      kms.cancelKeyDeletion({ KeyId: key.arn }, http),
+      kms.cancelKeyDeletion({ KeyId: key.keyId }, http),
     );
     requireSameKey({ provider: this.#connection.name, operation: 'CancelKeyDeletion' }, key, KeyId);
   }
@@ -87,7 +89,7 @@ export class AwsKmsLifecycle implements KeyLifecycle {
 
   /** Gives the key these tags; others that it has stay, because policies may depend on them. */
   async setTags(ref: string, tags: Readonly<Record<string, string>>, options: CallOptions): Promise<void> {
-    const { arn: KeyId } = this.#key(ref);
+    const { keyId: KeyId } = this.#key(ref);
     if (Object.keys(tags).length === 0) return;
     await this.#connection.call('TagResource', options, (kms, http) =>
       kms.tagResource({ KeyId, Tags: tagList(tags) }, http),
@@ -96,9 +98,9 @@ export class AwsKmsLifecycle implements KeyLifecycle {
 
   /** The replica of a multi-Region key in another Region, where a provider of that Region can adopt it. */
   async replicate(ref: string, place: string, options: CallOptions): Promise<string> {
-    const { arn, keyId } = this.#key(ref);
+    const { keyId } = this.#key(ref);
     const { ReplicaKeyMetadata: replica } = await this.#connection.call('ReplicateKey', options, (kms, http) =>
-      kms.replicateKey({ KeyId: arn, ReplicaRegion: place }, http),
+      kms.replicateKey({ KeyId: keyId, ReplicaRegion: place }, http),
     );
     const there = { name: this.#connection.name, region: place };
     const { Arn } = requireMetadata(there, 'ReplicateKey', replica);
@@ -131,7 +133,7 @@ export class AwsKmsLifecycle implements KeyLifecycle {
   async #import(key: KeyArn, spec: Spec, material: Uint8Array, options: CallOptions): Promise<void> {
     const algorithm = importAlgorithm(spec);
     const parameters = await this.#connection.call('GetParametersForImport', options, (kms, http) =>
-      kms.getParametersForImport({ KeyId: key.arn, WrappingAlgorithm: algorithm, WrappingKeySpec: 'RSA_4096' }, http),
+      kms.getParametersForImport({ KeyId: key.keyId, WrappingAlgorithm: algorithm, WrappingKeySpec: 'RSA_4096' }, http),
     );
     const asked = { provider: this.#connection.name, operation: 'GetParametersForImport' };
     requireSameKey(asked, key, parameters.KeyId);
@@ -141,7 +143,7 @@ export class AwsKmsLifecycle implements KeyLifecycle {
     await this.#connection.call('ImportKeyMaterial', options, (kms, http) =>
       kms.importKeyMaterial(
         {
-          KeyId: key.arn,
+          KeyId: key.keyId,
           ImportToken,
           EncryptedKeyMaterial,
           ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE',
@@ -153,7 +155,7 @@ export class AwsKmsLifecycle implements KeyLifecycle {
 
   async #scheduleDeletion(key: KeyArn, options: CallOptions): Promise<void> {
     const { KeyId } = await this.#connection.call('ScheduleKeyDeletion', options, (kms, http) =>
-      kms.scheduleKeyDeletion({ KeyId: key.arn, PendingWindowInDays: this.#config.deletionDays }, http),
+      kms.scheduleKeyDeletion({ KeyId: key.keyId, PendingWindowInDays: this.#config.deletionDays }, http),
     );
     requireSameKey({ provider: this.#connection.name, operation: 'ScheduleKeyDeletion' }, key, KeyId);
   }
