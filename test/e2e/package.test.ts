@@ -11,7 +11,7 @@ const root = resolve(import.meta.dirname, '../..');
 const folder = testFolder();
 after(() => removeFolder(folder));
 
-test('the package installs into an empty project, where the ten-line example, the client and the command run', async () => {
+test('the package installs into an empty project, where the ten-line example, the client, the conformance kit and the command run', async () => {
   // The archive is what `npm publish` would send; `prepack` builds it.
   const packed = await run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: root, maxBuffer: 1e8 });
   const [archive] = JSON.parse(packed.stdout.slice(packed.stdout.indexOf('['))) as [{ filename: string }];
@@ -33,6 +33,13 @@ test('the package installs into an empty project, where the ten-line example, th
     { cwd: folder },
   );
   assert.equal(imported.stdout, 'function\n');
+
+  const kit = await run(
+    process.execPath,
+    ['-e', "import('claviger/conformance').then((kit) => console.log(typeof kit.conformanceCases))"],
+    { cwd: folder },
+  );
+  assert.equal(kit.stdout, 'function\n');
 
   const command = await run(process.execPath, ['node_modules/claviger/bin/claviger.js', '--version'], { cwd: folder });
   assert.match(command.stdout, /^\d+\.\d+\.\d+\n$/);
