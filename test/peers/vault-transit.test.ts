@@ -11,7 +11,7 @@ import { findPeer } from '../../tools/peers/peer.ts';
 import { PEERS } from '../../tools/peers/index.ts';
 import type { VaultServer } from '../../tools/peers/vault-server.ts';
 import { removeFolder, testFolder } from '../support/server.ts';
-import { inTime, MANAGE, newToken, openTransit, startTransit, USE } from '../support/transit.ts';
+import { inTime, MANAGE, newToken, openTransit, refuses, startTransit, USE } from '../support/transit.ts';
 
 const CONTEXT = { tenant: 'a', purpose: 'test' };
 const PSS = ['RSASSA_PSS_SHA_256', 'RSASSA_PSS_SHA_384', 'RSASSA_PSS_SHA_512'] as const;
@@ -69,14 +69,6 @@ async function newAes(): Promise<{ readonly info: BackingInfo; readonly key: Hom
 
 function nameOf({ ref }: BackingInfo): string {
   return ref.slice(0, ref.lastIndexOf('@'));
-}
-
-async function refuses(work: Promise<unknown>, code: string, message?: RegExp): Promise<void> {
-  await assert.rejects(work, (error: { code?: string; message: string; native?: { provider: string } }) => {
-    assert.equal(error.code, code, error.message);
-    if (message !== undefined) assert.match(error.message, message);
-    return true;
-  });
 }
 
 suite('a symmetric key in Vault', () => {

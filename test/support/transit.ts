@@ -3,11 +3,13 @@
  *
  * @module
  */
+import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemRandom } from '../../src/crypto/random.ts';
-import { systemClock } from '../../src/ports/clock.ts';
+import { systemClock, type Clock } from '../../src/ports/clock.ts';
 import { silentLog, type Log } from '../../src/ports/log.ts';
+import { ClavigerError } from '../../src/errors.ts';
 import { vaultTransit } from '../../src/providers/vault-transit/index.ts';
 import { vaultTransitSchema } from '../../src/providers/vault-transit/config.ts';
 import type { CallOptions, Provider } from '../../src/providers/provider.ts';
@@ -57,9 +59,22 @@ export async function newToken(server: VaultServer, wish: TokenWish = {}): Promi
   return (await server.call('POST', 'auth/token/create', input)).auth!.client_token;
 }
 
+/** What a call was refused with. */
+export async function refuses(work: Promise<unknown>, code: string, message?: RegExp): Promise<ClavigerError> {
+  const error = await work.then(
+    () => assert.fail(`it was not refused with ${code}`),
+    (thrown: unknown) => thrown,
+  );
+  assert.ok(error instanceof ClavigerError, String(error));
+  assert.equal(error.code, code, error.message);
+  if (message !== undefined) assert.match(error.message, message);
+  return error;
+}
+
 export interface TransitWish {
   readonly address?: string;
   readonly log?: Log;
+  readonly clock?: Clock;
   readonly [field: string]: unknown;
 }
 
@@ -69,7 +84,7 @@ export async function openTransit(
   auth: string | object,
   wish: TransitWish = {},
 ): Promise<Provider> {
-  const { log = silentLog, ...more } = wish;
+  const { log = silentLog, clock = systemClock, ...more } = wish;
   const config = vaultTransitSchema.parse({
     name: 'vault',
     kind: 'vault-transit',
@@ -77,5 +92,5 @@ export async function openTransit(
     auth: typeof auth === 'string' ? { kind: 'token', token: auth } : auth,
     ...more,
   });
-  return vaultTransit.open(config, { clock: systemClock, random: systemRandom, log });
+  return vaultTransit.open(config, { clock, random: systemRandom, log });
 }

@@ -1,5 +1,6 @@
 /**
- * A Vault that serves: a file store, so that it can be sealed, stopped and started again. For tests and the benchmark.
+ * A Vault that serves, on a store that outlives it: it can be sealed, stopped and started again. With Raft as its store
+ * another one can join it as a standby. For tests and the benchmark.
  *
  * @module
  */
@@ -12,12 +13,16 @@ import type { VaultPaths } from './vault.ts';
 
 const START_MS_MAX = 30_000;
 const STOP_MS_MAX = 10_000;
+/** Of `sys/health`. */
+const STATUS_STANDBY = 429;
 
 export interface VaultServerOptions {
   /** A folder of its own is made below this one, and is gone when the server has stopped. */
   readonly parent: string;
   /** Serves TLS. */
   readonly tls?: { readonly certificate: string; readonly key: string };
+  /** Raft instead of files: `first` is a cluster of one, and whoever is given another server joins that one's. */
+  readonly raft?: 'first' | VaultServer;
 }
 
 export type VaultMethod = 'GET' | 'POST' | 'DELETE';
@@ -29,6 +34,7 @@ export interface VaultServer {
   readonly address: string;
   readonly folder: string;
   readonly rootToken: string;
+  readonly unsealKey: string;
   /**
    * Calls the API, by default as root; gives the answer, `{}` where it has no body.
    *
@@ -48,23 +54,37 @@ export interface VaultBody {
   readonly [field: string]: unknown;
 }
 
-/** Starts it, initialised and unsealed, with nothing in it. */
-export async function startVaultServer(vault: VaultPaths, { parent, tls }: VaultServerOptions): Promise<VaultServer> {
+/** Starts it, initialised and unsealed, with nothing in it; one that joins another has what that one has. */
+export async function startVaultServer(
+  vault: VaultPaths,
+  { parent, tls, raft }: VaultServerOptions,
+): Promise<VaultServer> {
   const folder = mkdtempSync(join(parent, 'claviger-vault-'));
   const port = await freePort();
-  // With TLS its own API listens in the clear for us, beside the port that is asked for.
+  // With TLS its API listens in the clear for us as well, beside the port that is asked for.
   const plainPort = tls === undefined ? port : await freePort();
-  mkdirSync(join(folder, 'store'));
-  const listener = (listensOn: number, more: object): object => ({
-    tcp: { address: `127.0.0.1:${listensOn}`, ...more },
-  });
-  const secure = { tls_cert_file: tls?.certificate, tls_key_file: tls?.key };
+  const clusterPort = await freePort();
+  const store = join(folder, 'store');
+  mkdirSync(store);
+  const plain = {
+    address: `127.0.0.1:${plainPort}`,
+    cluster_address: `127.0.0.1:${clusterPort}`,
+    tls_disable: true,
+  };
+  const secure = {
+    address: `127.0.0.1:${port}`,
+    cluster_address: `127.0.0.1:${await freePort()}`,
+    tls_cert_file: tls?.certificate,
+    tls_key_file: tls?.key,
+  };
   const config = {
-    storage: { file: { path: join(folder, 'store') } },
-    listener: [listener(plainPort, { tls_disable: true }), ...(tls === undefined ? [] : [listener(port, secure)])],
+    storage: raft === undefined ? { file: { path: store } } : { raft: { path: store, node_id: `node-${port}` } },
+    listener: [{ tcp: plain }, ...(tls === undefined ? [] : [{ tcp: secure }])],
     disable_mlock: true,
     api_addr: `http://127.0.0.1:${plainPort}`,
-    log_level: 'error',
+    cluster_addr: `https://127.0.0.1:${clusterPort}`,
+    // A node that loses the others says so line by line.
+    log_level: raft === undefined ? 'error' : 'off',
   };
   const configFile = join(folder, 'vault.json');
   writeFileSync(configFile, JSON.stringify(config));
@@ -86,14 +106,11 @@ export async function startVaultServer(vault: VaultPaths, { parent, tls }: Vault
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    await answers(plainPort);
-    const made = (await call(plainPort, '', 'POST', 'sys/init', { secret_shares: 1, secret_threshold: 1 })) as {
-      keys_base64?: readonly string[];
-      root_token?: string;
-    };
-    const rootToken = made.root_token!;
+    await until(plainPort, () => true);
+    const { rootToken, unsealKey } = await initialise(plainPort, raft);
     const unseal = async (): Promise<void> => {
-      await call(plainPort, '', 'POST', 'sys/unseal', { key: made.keys_base64![0] });
+      await call(plainPort, '', 'POST', 'sys/unseal', { key: unsealKey });
+      await until(plainPort, ({ ok, status }) => ok || status === STATUS_STANDBY);
     };
     await unseal();
     return {
@@ -104,6 +121,7 @@ export async function startVaultServer(vault: VaultPaths, { parent, tls }: Vault
       address: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
       folder,
       rootToken,
+      unsealKey,
       call: (method, path, input, token = rootToken) => call(plainPort, token, method, path, input),
       seal: async () => {
         await call(plainPort, rootToken, 'POST', 'sys/seal', {});
@@ -112,7 +130,7 @@ export async function startVaultServer(vault: VaultPaths, { parent, tls }: Vault
       restart: async () => {
         await end(child);
         child = start();
-        await answers(plainPort);
+        await until(plainPort, () => true);
         await unseal();
       },
       stop,
@@ -132,16 +150,31 @@ async function end(child: ChildProcess): Promise<void> {
   clearTimeout(giveUp);
 }
 
-/** It answers something, be it that it is sealed or not initialised. */
-async function answers(port: number): Promise<void> {
+interface Keys {
+  readonly rootToken: string;
+  readonly unsealKey: string;
+}
+
+async function initialise(port: number, raft: VaultServerOptions['raft']): Promise<Keys> {
+  if (raft !== undefined && raft !== 'first') {
+    await call(port, '', 'POST', 'sys/storage/raft/join', { leader_api_addr: raft.address });
+    return raft;
+  }
+  const made = await call(port, '', 'POST', 'sys/init', { secret_shares: 1, secret_threshold: 1 });
+  const { keys_base64: keys, root_token: rootToken } = made as unknown as { keys_base64: string[]; root_token: string };
+  return { rootToken, unsealKey: keys[0]! };
+}
+
+/** Waits until its health is so. */
+async function until(port: number, isSo: (health: Response) => boolean): Promise<void> {
   const deadline = performance.now() + START_MS_MAX;
   while (performance.now() < deadline) {
     const answer = await fetch(`http://127.0.0.1:${port}/v1/sys/health`).catch(() => null);
     await answer?.body?.cancel();
-    if (answer !== null) return;
+    if (answer !== null && isSo(answer)) return;
     await sleep(50);
   }
-  throw new Error(`Vault does not answer on port ${port}`);
+  throw new Error(`Vault on port ${port} does not become what it should`);
 }
 
 async function call(

@@ -28,6 +28,9 @@ const LOOK_MS_MAX = 3_600_000;
 /** A fresh token that is refused again is refused by policy, so another login would change nothing. */
 const FRESH_MS = 10_000;
 
+/** Some versions answer 500 to a wrong secret id. */
+const WRONG_CREDENTIALS = /invalid (?:role|secret)[ _]?id/i;
+
 interface Lease {
   readonly token: string;
   readonly loginMs: number;
@@ -159,7 +162,7 @@ export class VaultSession {
       );
     }
     const isDenied = status >= 400 && status < 500 && status !== 429;
-    if (!isDenied) throw refusalError(this.#name, refusal);
+    if (!isDenied && !WRONG_CREDENTIALS.test(words)) throw refusalError(this.#name, refusal);
     const says = `its auth method at \`${mount}\` denies the login; check the credentials and their role`;
     throw refusalError(this.#name, refusal, 'PROVIDER_DENIED', says);
   }
