@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { ErrorCode } from '../errors.ts';
 import type { ImportAlgorithmName } from './algorithm.ts';
 import type { Spec, Usage } from './spec.ts';
 import type { KeyState } from './state.ts';
@@ -39,6 +40,24 @@ export interface Key {
   readonly policy: string | null;
   /** True where anyone may read the public keys from the tenant's JWKS. */
   readonly published: boolean;
+  /** How its homes work together; null where its only home is the built-in keystore. */
+  readonly homes: HomesRule | null;
+}
+
+/**
+ * What follows from a refusal of one home (its key is disabled, gone, or not for us): every home refuses until that one
+ * answers again, or only that home is taken out.
+ */
+export const HOME_REFUSALS = ['refuse', 'quarantine'] as const;
+
+export interface HomesRule {
+  /** Name of the group that new versions are made in; null where the key names its providers itself. */
+  readonly group: string | null;
+  /** Providers that new versions are made in, where there is no group. */
+  readonly providers: readonly string[];
+  readonly onHomeRefusal: (typeof HOME_REFUSALS)[number];
+  /** True where each home has a key pair of its own, and any of them may sign. */
+  readonly siblings: boolean;
 }
 
 /** Why a version was made. */
@@ -54,14 +73,32 @@ export interface KeyVersion {
   /** Imported material is removed at this time; null for never. */
   readonly expiresAt: number | null;
   readonly backings: readonly Backing[];
-  /** SPKI DER; null for symmetric keys. */
+  /** SPKI DER; null for symmetric keys. Of siblings, that of the first home. */
   readonly publicKey: Uint8Array | null;
+  /** A home's refusal by state or permission of the key, which holds for all homes; null for none. */
+  readonly refusal: HomeRefusal | null;
+}
+
+export interface HomeRefusal {
+  readonly provider: string;
+  readonly code: ErrorCode;
+  readonly at: number;
 }
 
 /** One home of a version: a provider and that provider's immutable name of the key. */
 export interface Backing {
+  /** From 1, never reused within a version: what ciphertexts name it by. */
+  readonly number: number;
   readonly provider: string;
   readonly ref: string;
+  /** Names the native key among all services; absent for the built-in keystore. */
+  readonly nativeId?: string;
+  /** True where the native key was there before: it is used, and never destroyed. */
+  readonly adopted?: boolean;
+  /** Of a sibling: its own public key, SPKI DER, base64. */
+  readonly publicKey?: string;
+  /** When it was removed: ciphertexts may still name it, and it is called no more. */
+  readonly removedAt?: number;
   /** Of imported symmetric material: a keyed fingerprint, base64, by which it is recognised when it comes again. */
   readonly fingerprint?: string;
 }

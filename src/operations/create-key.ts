@@ -60,6 +60,7 @@ export const createKey: Operation<CreateKeyInput, KeyInfo> = {
       rotation: null,
       policy: null,
       published: false,
+      homes: null,
     };
     const alias = input.alias === undefined ? null : await newAlias(scope, requireAliasName(input.alias), id, now);
     scope.note({ keyId: id });
@@ -98,8 +99,9 @@ export async function newVersion(
     cause,
     createdAt: now,
     expiresAt: null,
-    backings: [{ provider: SOFTWARE_PROVIDER_NAME, ref: `${key.id}/${version}` }],
+    backings: [{ number: 1, provider: SOFTWARE_PROVIDER_NAME, ref: `${key.id}/${version}` }],
     publicKey: made.publicKey,
+    refusal: null,
   };
   return {
     version: row,

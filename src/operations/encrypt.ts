@@ -75,7 +75,7 @@ export async function sealBlob(
 function frameOf({ tenantId, id: keyId }: Key, version: KeyVersion): { readonly header: Buffer; readonly aad: Buffer } {
   const known = frames.get(version);
   if (known !== undefined) return known;
-  const header = encodeHeader({ tenantId, keyId, keyVersion: version.version });
+  const header = encodeHeader({ kind: 'direct', tenantId, keyId, keyVersion: version.version });
   const frame = { header, aad: blobAad(header, NO_CONTEXT) };
   frames.set(version, frame);
   return frame;

@@ -9,14 +9,14 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { Receipt } from '../audit/ledger.ts';
 import type { Outcome } from '../audit/protocol.ts';
-import type { RecordDraft } from '../audit/record.ts';
+import type { Phase, RecordDraft } from '../audit/record.ts';
 import { ClavigerError, toClavigerError } from '../errors.ts';
 import type { OperationName } from '../model/operation.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Change } from '../store/change.ts';
 import type { Observation } from './observer.ts';
-import type { Call, Effect, Operation } from './operation.ts';
-import { NO_FACTS, Scope } from './scope.ts';
+import type { Call, Effect, Operation, OutsideWork } from './operation.ts';
+import { NO_FACTS, outsideName, Scope, type Facts } from './scope.ts';
 import type { Services } from './services.ts';
 
 /** Attempts after which a decision that keeps going stale is refused: its key changes faster than it can be used. */
@@ -60,20 +60,34 @@ export async function execute<I, O>(
   call: Call,
   input: I,
 ): Promise<Answer<O>> {
-  const memo = new Map<string, unknown>();
+  const progress: Progress = { memo: new Map(), held: holdIdempotency(call), phase: 'single', undo: [], failure: null };
   const observation = services.observer.begin(operation.name, call);
   try {
     for (let attempt = 1; ; attempt++) {
-      const answer = await attemptOnce(services, operation, observation, input, memo, attempt === ATTEMPTS_MAX);
-      if (answer !== 'stale') return answer;
+      const answer = await attemptOnce(services, operation, observation, input, progress, attempt === ATTEMPTS_MAX);
+      if (answer !== 'again') return answer;
       observation.repeat();
     }
   } catch (error) {
     observation.code = toClavigerError(error).code;
     throw error;
   } finally {
+    progress.held.leave();
     observation.end();
   }
+}
+
+/** What attempts at one call hand on to the next. */
+interface Progress {
+  /** Work that a later attempt keeps. */
+  readonly memo: Map<string, unknown>;
+  readonly held: HeldIdempotency;
+  /** `outcome` once an intent stands in the log. */
+  phase: 'single' | 'outcome';
+  /** Takes back what was done outside, the last first. */
+  readonly undo: (() => Promise<void>)[];
+  /** Why the work outside failed, and what was known then: the next attempt records just that. */
+  failure: { readonly error: unknown; readonly facts: Facts } | null;
 }
 
 /**
@@ -115,21 +129,25 @@ async function attemptOnce<I, O>(
   operation: Operation<I, O>,
   observation: Observation,
   input: I,
-  memo: Map<string, unknown>,
+  progress: Progress,
   last: boolean,
-): Promise<Answer<O> | 'stale'> {
+): Promise<Answer<O> | 'again'> {
   const { ledger } = services;
   const { call } = observation;
+  const { held } = progress;
   const decidedAt = ledger.seen;
   let scope: Scope | null = null;
-  let effect: Effect<O> | null = null;
+  let effect: Effect<O> | null = null as Effect<O> | null;
   let refusal: ClavigerError | null = null;
-  const held = holdIdempotency(call);
   try {
     const proved = services.authenticator.authenticate(call.proof);
     const principal = proved instanceof Promise ? await proved : proved;
-    scope = new Scope(services, operation.name, call, principal, memo);
+    scope = new Scope(services, operation.name, call, principal, progress.memo);
     observation.scope = scope;
+    if (progress.failure !== null) {
+      scope.note(progress.failure.facts);
+      throw progress.failure.error;
+    }
     const entered = held.enter(services, principal);
     const kept = entered === null ? null : await entered;
     if (kept !== null) {
@@ -158,29 +176,37 @@ async function attemptOnce<I, O>(
       // Its words were for the operator; the caller learns nothing of the inside.
       refusal = toClavigerError(null);
     }
-  } finally {
-    if (refusal !== null) held.leave();
   }
+  if (effect !== null && 'outside' in effect) {
+    if (refusal === null) return doOutside(services, operation.name, scope!, effect.outside, progress, decidedAt);
+    effect = null;
+  }
+  const concluding = progress.phase === 'outcome';
+  if (refusal !== null) await undoAll(services, progress);
   if (scope === null && !services.refusals.recordAlone(call.source)) throw new RefusedError(refusal!, null);
 
+  const changes = refusal === null && 'changes' in effect! ? (effect.changes ?? []) : [];
   let receipt: Receipt;
   const commit = observation.child('commit');
   try {
     receipt = await ledger.submit({
       decidedAt: last ? Number.MAX_SAFE_INTEGER : decidedAt,
       read: scope?.read ?? [],
-      draft: draftOf(operation.name, call, scope, services.clock.now()),
+      draft: draftOf(operation.name, call, scope, services.clock.now(), progress.phase),
       outcome: refusal?.code ?? outcomeOf(effect!),
-      changes: refusal === null && 'changes' in effect! ? (effect.changes ?? []) : [],
+      changes: concluding ? [...changes, { drop: 'intent', requestId: call.requestId }] : changes,
       signs: refusal === null && 'signs' in effect! ? effect.signs : [],
     });
   } finally {
     commit?.end();
-    held.leave();
   }
-  if (receipt.verdict === 'stale') return 'stale';
+  if (receipt.verdict === 'stale') return 'again';
   const { index } = receipt;
   if (receipt.verdict !== 'done') {
+    if (concluding) {
+      await undoAll(services, progress);
+      await ledger.keep([{ drop: 'intent', requestId: call.requestId }]);
+    }
     throw new RefusedError(receipt.verdict === 'conflict' ? conflict() : toClavigerError(null), index);
   }
   if (refusal !== null) throw new RefusedError(refusal, index);
@@ -188,6 +214,58 @@ async function attemptOnce<I, O>(
   if ('signs' in effect!) return { kind: 'output', output: effect.finish(receipt.signatures), index };
   const { output } = effect!;
   return output instanceof Kept ? { kind: 'replay', answer: output.answer, index } : { kind: 'output', output, index };
+}
+
+/**
+ * Records the intent of a change outside the store, and makes the change. A crash from here on leaves an intent without
+ * outcome, which the next start concludes (see jobs/intents.ts).
+ */
+async function doOutside(
+  services: Services,
+  name: OperationName,
+  scope: Scope,
+  { name: what, work, undo }: OutsideWork,
+  progress: Progress,
+  decidedAt: number,
+): Promise<'again'> {
+  const { call, principal, facts } = scope;
+  if (progress.phase === 'single') {
+    const startedAt = services.clock.now();
+    const { keyId, provider, backing } = facts;
+    const { requestId } = call;
+    const { id, tenantId } = principal;
+    const intent = { requestId, tenantId, principal: id, operation: name, keyId, provider, backing, startedAt };
+    const receipt = await services.ledger.submit({
+      decidedAt,
+      read: scope.read,
+      draft: draftOf(name, call, scope, startedAt, 'intent'),
+      outcome: 'OK',
+      changes: [{ put: 'intent', intent }],
+      signs: [],
+    });
+    if (receipt.verdict === 'stale') return 'again';
+    if (receipt.verdict !== 'done') throw new RefusedError(toClavigerError(null), receipt.index);
+    progress.phase = 'outcome';
+  }
+  try {
+    const done = await work();
+    progress.memo.set(outsideName(what), done);
+    if (undo !== undefined) progress.undo.push(() => undo(done));
+  } catch (error) {
+    progress.failure = { error, facts: { ...facts } };
+  }
+  return 'again';
+}
+
+/** What cannot be taken back is told to the operator: it is a key that nobody uses. */
+async function undoAll(services: Services, { undo }: Progress): Promise<void> {
+  for (const step of undo.splice(0).reverse()) {
+    try {
+      await step();
+    } catch (error) {
+      services.log.write('error', 'what was made outside could not be taken back', { cause: describe(error) });
+    }
+  }
 }
 
 /** The record of refusals that were only counted, once their window is over. */
@@ -245,7 +323,7 @@ function holdIdempotency({ idempotency }: Call): HeldIdempotency {
   return {
     enter: async ({ cache, clock }, principal) => {
       const wanted = hash('sha256', JSON.stringify([principal.tenantId, principal.id, route, key]));
-      if (underWay.has(wanted))
+      if (scope !== wanted && underWay.has(wanted))
         throw idempotencyConflict('the first request with this `Idempotency-Key` is still under way');
       underWay.add(wanted);
       scope = wanted;
@@ -279,10 +357,10 @@ function idempotencyConflict(message: string): ClavigerError {
   return new ClavigerError('CONFLICT', message);
 }
 
-function draftOf(name: OperationName, call: Call, scope: Scope | null, atMs: number): RecordDraft {
+function draftOf(name: OperationName, call: Call, scope: Scope | null, atMs: number, phase: Phase): RecordDraft {
   return {
     ...(scope?.facts ?? NO_FACTS),
-    phase: 'single',
+    phase,
     tenantId: scope?.principal.tenantId ?? null,
     principal: scope?.principal.id ?? null,
     source: call.source,

@@ -204,8 +204,9 @@ function importedVersion(
       cause: 'imported',
       createdAt: now,
       expiresAt,
-      backings: [{ provider: SOFTWARE_PROVIDER_NAME, ref: `${key.id}/1`, fingerprint }],
+      backings: [{ number: 1, provider: SOFTWARE_PROVIDER_NAME, ref: `${key.id}/1`, fingerprint }],
       publicKey,
+      refusal: null,
     };
   }
   if (before.backings[0]?.fingerprint !== fingerprint) {

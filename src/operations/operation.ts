@@ -52,7 +52,21 @@ export type Effect<O> =
       /** What the record calls it where the answer is a finding, such as a signature that does not verify. */
       readonly outcome?: ErrorCode;
     }
-  | { readonly signs: readonly ThreadSignature[]; readonly finish: (signatures: readonly Buffer[]) => O };
+  | { readonly signs: readonly ThreadSignature[]; readonly finish: (signatures: readonly Buffer[]) => O }
+  | { readonly outside: OutsideWork };
+
+/**
+ * A change outside our own store, such as a key made at a provider. Its intent is recorded first, then it is done, then
+ * the operation runs again: it finds what was done with `scope.done`, checks all anew, and its effect is the outcome.
+ */
+export interface OutsideWork {
+  /** What `scope.done` is asked by. */
+  readonly name: string;
+  /** Runs once. What it throws is the outcome. */
+  readonly work: () => Promise<unknown>;
+  /** Takes back what was done, as far as it can, where the operation is refused after all. */
+  readonly undo?: (done: unknown) => Promise<void>;
+}
 
 export interface Operation<I, O> {
   readonly name: OperationName;

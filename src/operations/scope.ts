@@ -109,6 +109,11 @@ export class Scope {
     return this.#memo.get(name) as T;
   }
 
+  /** What an earlier attempt did outside of the store, see `OutsideWork`; undefined where nothing was done yet. */
+  done<T>(name: string): T | undefined {
+    return this.#memo.get(outsideName(name)) as T | undefined;
+  }
+
   /** Resolve → authorise → usage → state → limits, for a cryptographic operation. */
   async useKey(name: string, use: Use): Promise<KeyWithVersions> {
     const found = await this.resolve(name);
@@ -314,4 +319,9 @@ export class Scope {
     }
     return decision.allowed;
   }
+}
+
+/** The name under which the result of outside work is remembered for the next attempt. */
+export function outsideName(name: string): string {
+  return `outside ${name}`;
 }

@@ -26,6 +26,8 @@ export interface SealPlace {
 interface TenantKey {
   readonly sealing: XaesKey;
   readonly fingerprint: Buffer;
+  /** From which the integrity key of each version with several homes is derived. */
+  readonly wrapSeal: Buffer;
 }
 
 const TENANT_KEY_BYTES = 32;
@@ -71,6 +73,12 @@ export class Keyring {
     return createHmac('sha256', fingerprint).update(material).digest();
   }
 
+  /** The key of the seals that a version's wraps carry: 32 bytes, the same each time. */
+  async wrapSealKey(tenantId: string, keyId: string, version: number): Promise<Buffer> {
+    const { wrapSeal } = await this.#tenantKey(tenantId);
+    return Buffer.from(hkdfSync('sha256', wrapSeal, Buffer.alloc(0), `${keyId}/${version}`, TENANT_KEY_BYTES));
+  }
+
   /** A value that only this root key opens, to be kept beside the store. */
   rootCheck(): Buffer {
     return this.#root.seal(Buffer.from('claviger'), aadOf(ROOT_CHECK_PLACE), this.#random);
@@ -102,7 +110,8 @@ export class Keyring {
 function tenantKeyOf(secret: SecretBytes): TenantKey {
   const key = secret.reveal();
   const fingerprint = hkdfSync('sha256', key, Buffer.alloc(0), 'claviger/fingerprint/v1', TENANT_KEY_BYTES);
-  return { sealing: new XaesKey(key), fingerprint: Buffer.from(fingerprint) };
+  const wrapSeal = hkdfSync('sha256', key, Buffer.alloc(0), 'claviger/wrap-seal/v1', TENANT_KEY_BYTES);
+  return { sealing: new XaesKey(key), fingerprint: Buffer.from(fingerprint), wrapSeal: Buffer.from(wrapSeal) };
 }
 
 function tenantKeyPlace(tenantId: string): SealPlace {

@@ -7,6 +7,7 @@
  * @module
  */
 import type { Alias, ImportSlot, Key, KeyVersion } from '../model/key.ts';
+import type { OperationName } from '../model/operation.ts';
 import type { Credential, Tenant } from '../model/principal.ts';
 import type { AlertStateKind } from './contract.ts';
 
@@ -22,6 +23,18 @@ export interface IdempotentAnswer {
   readonly createdAt: number;
 }
 
+/** A change outside the store that is under way: its record says what was meant, and another will say what came of it. */
+export interface Intent {
+  readonly requestId: string;
+  readonly tenantId: string;
+  readonly principal: string;
+  readonly operation: OperationName;
+  readonly keyId: string | null;
+  readonly provider: string | null;
+  readonly backing: string | null;
+  readonly startedAt: number;
+}
+
 export type Change =
   | { readonly put: 'tenant'; readonly tenant: Tenant; readonly sealedKey: Uint8Array }
   | { readonly put: 'key'; readonly key: Key }
@@ -33,6 +46,9 @@ export type Change =
   | { readonly put: 'credential'; readonly credential: Credential }
   | { readonly put: 'importSlot'; readonly slot: ImportSlot; readonly sealedKey: Uint8Array }
   | { readonly drop: 'importSlot'; readonly keyId: string }
+  /** Native keys belong to one tenant each; the writer refuses one that is another's. */
+  | { readonly put: 'nativeKey'; readonly nativeId: string; readonly tenantId: string }
+  | { readonly put: 'intent'; readonly intent: Intent }
   | { readonly put: 'idempotency'; readonly kept: IdempotentAnswer }
   /** Forgets what the commitments of the records `[from, to)` open to. The records themselves stay. */
   | { readonly drop: 'openings'; readonly from: number; readonly to: number }
@@ -49,6 +65,8 @@ export type HousekeepingChange =
   | { readonly put: 'cursor'; readonly name: string; readonly position: number }
   /** A checkpoint that witnesses have signed as well, in place of the same one without them. */
   | { readonly put: 'cosigned'; readonly size: number; readonly note: string }
+  /** Of a change outside the store whose outcome stands in the log. */
+  | { readonly drop: 'intent'; readonly requestId: string }
   /** What alerts remember. */
   | { readonly put: 'alertState'; readonly kind: AlertStateKind; readonly name: string; readonly value: string }
   | { readonly drop: 'alertState'; readonly kind: AlertStateKind; readonly name: string };
@@ -81,6 +99,8 @@ export function entityOf(change: Change): string | null {
         return entity.credential(change.credential.id);
       case 'importSlot':
         return entity.key(change.slot.keyId);
+      case 'nativeKey':
+      case 'intent':
       case 'idempotency':
       case 'setting':
       case 'cursor':
@@ -97,6 +117,7 @@ export function entityOf(change: Change): string | null {
       return entity.key(change.keyId);
     case 'openings':
       return entity.redaction;
+    case 'intent':
     case 'alertState':
       return null;
   }

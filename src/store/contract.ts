@@ -8,7 +8,7 @@
  */
 import type { Alias, ImportSlot, KeyWithVersions } from '../model/key.ts';
 import type { Credential, Role, Tenant } from '../model/principal.ts';
-import type { Change, IdempotentAnswer } from './change.ts';
+import type { Change, IdempotentAnswer, Intent } from './change.ts';
 
 export interface Page {
   readonly after: string | null;
@@ -127,6 +127,12 @@ export interface StoreReader {
   credentialByAccessKey(accessKeyId: string): Promise<Credential | null>;
   credentials(tenantId: string, page: Page): Promise<readonly Credential[]>;
   importSlot(keyId: string): Promise<{ readonly slot: ImportSlot; readonly sealedKey: Uint8Array } | null>;
+  /** The tenant that a native key belongs to; null where it is nobody's. */
+  nativeKeyTenant(nativeId: string): Promise<string | null>;
+  /** Changes outside the store that were begun and have no outcome yet. */
+  intents(): Promise<readonly Intent[]>;
+  /** Ids of the keys that have other homes than the built-in keystore, and are not destroyed. */
+  keyIdsWithHomes(page: Page): Promise<readonly string[]>;
   idempotent(scope: string): Promise<IdempotentAnswer | null>;
   /** Ids of keys that something falls due for at `nowMs`, at most `limit`. */
   dueKeys(what: 'deletion' | 'rotation' | 'expiry', nowMs: number, limit: number): Promise<readonly string[]>;

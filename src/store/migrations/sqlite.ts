@@ -89,4 +89,26 @@ CREATE TABLE alert_state (kind TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT
 CREATE INDEX versions_compromised ON versions (key_id, version) WHERE state = 'Compromised';
 `;
 
-export const SQLITE_MIGRATIONS: readonly string[] = [V1, V2, V3];
+/** Keys with several homes, the native keys that belong to a tenant, and changes outside the store that are under way. */
+const V4 = `
+ALTER TABLE keys ADD COLUMN homes TEXT;
+CREATE INDEX keys_with_homes ON keys (id) WHERE homes IS NOT NULL;
+
+ALTER TABLE versions ADD COLUMN refusal TEXT;
+
+CREATE TABLE native_keys (
+  native_id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL REFERENCES tenants(id)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER native_keys_of_one_tenant BEFORE INSERT ON native_keys
+WHEN EXISTS (SELECT 1 FROM native_keys WHERE native_id = NEW.native_id AND tenant_id <> NEW.tenant_id)
+BEGIN
+  SELECT RAISE(ABORT, 'the native key belongs to another tenant');
+END;
+
+CREATE TABLE intents (
+  request_id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, principal TEXT NOT NULL, operation TEXT NOT NULL,
+  key_id TEXT, provider TEXT, backing TEXT, started_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+`;
+
+export const SQLITE_MIGRATIONS: readonly string[] = [V1, V2, V3, V4];

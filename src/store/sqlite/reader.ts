@@ -8,7 +8,7 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { ClavigerError } from '../../errors.ts';
 import type { Alias, ImportSlot, KeyWithVersions } from '../../model/key.ts';
 import type { Credential, Tenant } from '../../model/principal.ts';
-import type { IdempotentAnswer } from '../change.ts';
+import type { IdempotentAnswer, Intent } from '../change.ts';
 import type {
   AlertStateKind,
   AlertStateRow,
@@ -27,6 +27,7 @@ import {
   aliasOf,
   credentialOf,
   importSlotOf,
+  intentOf,
   joinedHashes,
   keyOf,
   tenantOf,
@@ -110,7 +111,7 @@ export class SqliteReader implements StoreReader {
     // One statement, so that key and versions come from one snapshot.
     const rows = this.#all(
       `SELECT k.*, v.version, v.state AS version_state, v.cause, v.created_at AS version_created_at, v.expires_at,
-              v.backings, v.public_key
+              v.backings, v.public_key, v.refusal
          FROM keys k LEFT JOIN versions v ON v.key_id = k.id WHERE k.id = ? ORDER BY v.version`,
       id,
     );
@@ -132,6 +133,21 @@ export class SqliteReader implements StoreReader {
   async publishedKeyIds(tenantId: string, limit: number): Promise<readonly string[]> {
     const sql = 'SELECT id FROM keys WHERE tenant_id = ? AND published = 1 ORDER BY id LIMIT ?';
     return this.#many((row) => row['id'] as string, sql, tenantId, limit);
+  }
+
+  async keyIdsWithHomes({ after, limit }: Page): Promise<readonly string[]> {
+    const sql = `SELECT id FROM keys WHERE homes IS NOT NULL AND id > ?
+      AND state NOT IN ('Destroyed', 'DestroyedCompromised') ORDER BY id LIMIT ?`;
+    return this.#many((row) => row['id'] as string, sql, after ?? '', limit);
+  }
+
+  async nativeKeyTenant(nativeId: string): Promise<string | null> {
+    const row = this.#get('SELECT tenant_id FROM native_keys WHERE native_id = ?', nativeId);
+    return (row?.['tenant_id'] as string | undefined) ?? null;
+  }
+
+  async intents(): Promise<readonly Intent[]> {
+    return this.#many(intentOf, 'SELECT * FROM intents ORDER BY started_at, request_id');
   }
 
   async sealedMaterial(keyId: string, version: number): Promise<Uint8Array | null> {

@@ -6,6 +6,7 @@
 import type { SQLInputValue, SQLOutputValue } from 'node:sqlite';
 import type { Alias, Backing, ImportSlot, Key, KeyVersion } from '../../model/key.ts';
 import type { Credential, Role, Tenant } from '../../model/principal.ts';
+import type { Intent } from '../change.ts';
 import type { WatchedRecord } from '../contract.ts';
 
 export type Row = Record<string, SQLOutputValue>;
@@ -38,6 +39,7 @@ export function keyOf(row: Row): Key {
     rotation: days === null ? null : { periodDays: days, nextAt: row['rotation_next_at'] as number },
     policy: row['policy'] as string | null,
     published: row['published'] === 1,
+    homes: row['homes'] === null ? null : (JSON.parse(row['homes'] as string) as Key['homes']),
   };
 }
 
@@ -59,6 +61,7 @@ export function keyValues(key: Key): Values {
     key.rotation?.nextAt ?? null,
     key.policy,
     key.published ? 1 : 0,
+    key.homes === null ? null : JSON.stringify(key.homes),
   ];
 }
 
@@ -84,9 +87,16 @@ export function versionOf(row: Row): KeyVersion {
     cause: row['cause'] as KeyVersion['cause'],
     createdAt: row['created_at'] as number,
     expiresAt: row['expires_at'] as number | null,
-    backings: JSON.parse(row['backings'] as string) as readonly Backing[],
+    backings: backingsOf(row['backings'] as string),
     publicKey: row['public_key'] as Uint8Array | null,
+    refusal: row['refusal'] === null ? null : (JSON.parse(row['refusal'] as string) as KeyVersion['refusal']),
   };
+}
+
+/** Backings of before there were several homes had no number. */
+function backingsOf(json: string): readonly Backing[] {
+  const backings = JSON.parse(json) as readonly Backing[];
+  return backings.map((backing, at) => ({ ...backing, number: backing.number ?? at + 1 }));
 }
 
 export function versionValues(version: KeyVersion): Values {
@@ -99,7 +109,26 @@ export function versionValues(version: KeyVersion): Values {
     version.expiresAt,
     JSON.stringify(version.backings),
     version.publicKey,
+    version.refusal === null ? null : JSON.stringify(version.refusal),
   ];
+}
+
+export function intentOf(row: Row): Intent {
+  return {
+    requestId: row['request_id'] as string,
+    tenantId: row['tenant_id'] as string,
+    principal: row['principal'] as string,
+    operation: row['operation'] as Intent['operation'],
+    keyId: row['key_id'] as string | null,
+    provider: row['provider'] as string | null,
+    backing: row['backing'] as string | null,
+    startedAt: row['started_at'] as number,
+  };
+}
+
+export function intentValues(intent: Intent): Values {
+  const { requestId, tenantId, principal, operation, keyId, provider, backing, startedAt } = intent;
+  return [requestId, tenantId, principal, operation, keyId, provider, backing, startedAt];
 }
 
 export function aliasOf(row: Row): Alias {

@@ -7,7 +7,15 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Change } from '../change.ts';
 import type { LogTail, RecordRow, StoredCheckpoint, StoreWriter } from '../contract.ts';
 import { BUSY_TIMEOUT_MS, openForWriting } from './open.ts';
-import { credentialValues, joinedHashes, keyValues, treeHashesSql, versionValues, type Values } from './rows.ts';
+import {
+  credentialValues,
+  intentValues,
+  joinedHashes,
+  keyValues,
+  treeHashesSql,
+  versionValues,
+  type Values,
+} from './rows.ts';
 
 /** How long the answer to an `Idempotency-Key` is kept. */
 const IDEMPOTENCY_KEPT_MS = 24 * 60 * 60 * 1000;
@@ -17,16 +25,17 @@ const SHRED_WAIT_MS = 10;
 const SQL = {
   tenant: 'INSERT INTO tenants (id, name, account_id, created_at, sealed_key) VALUES (?, ?, ?, ?, ?)',
   key: `INSERT INTO keys (id, tenant_id, spec, usage, state, origin, description, tags, created_at, deletion_at,
-          primary_version, material_present, rotation_days, rotation_next_at, policy, published)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+          primary_version, material_present, rotation_days, rotation_next_at, policy, published, homes)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (id) DO UPDATE SET state = excluded.state, description = excluded.description,
           tags = excluded.tags, deletion_at = excluded.deletion_at, primary_version = excluded.primary_version,
           material_present = excluded.material_present, rotation_days = excluded.rotation_days,
-          rotation_next_at = excluded.rotation_next_at, policy = excluded.policy, published = excluded.published`,
-  version: `INSERT INTO versions (key_id, version, state, cause, created_at, expires_at, backings, public_key)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+          rotation_next_at = excluded.rotation_next_at, policy = excluded.policy, published = excluded.published,
+          homes = excluded.homes`,
+  version: `INSERT INTO versions (key_id, version, state, cause, created_at, expires_at, backings, public_key, refusal)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (key_id, version) DO UPDATE SET state = excluded.state, expires_at = excluded.expires_at,
-          backings = excluded.backings`,
+          backings = excluded.backings, refusal = excluded.refusal`,
   material: `INSERT INTO materials (key_id, version, sealed) VALUES (?, ?, ?)
         ON CONFLICT (key_id, version) DO UPDATE SET sealed = excluded.sealed`,
   dropMaterial: 'DELETE FROM materials WHERE key_id = ? AND version = ?',
@@ -37,6 +46,10 @@ const SQL = {
           created_at, expires_at, revoked_at)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (id) DO UPDATE SET revoked_at = excluded.revoked_at, expires_at = excluded.expires_at`,
+  nativeKey: 'INSERT INTO native_keys (native_id, tenant_id) VALUES (?, ?) ON CONFLICT DO NOTHING',
+  intent: `INSERT INTO intents (request_id, tenant_id, principal, operation, key_id, provider, backing, started_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+  dropIntent: 'DELETE FROM intents WHERE request_id = ?',
   importSlot: `INSERT OR REPLACE INTO import_slots
           (key_id, id, tenant_id, algorithm, wrapping_public_key, expires_at, sealed_key) VALUES (?, ?, ?, ?, ?, ?, ?)`,
   dropImportSlot: 'DELETE FROM import_slots WHERE key_id = ?',
@@ -187,6 +200,10 @@ export class SqliteWriter implements StoreWriter {
         }
         case 'credential':
           return this.#run('credential', credentialValues(change.credential));
+        case 'nativeKey':
+          return this.#run('nativeKey', [change.nativeId, change.tenantId]);
+        case 'intent':
+          return this.#run('intent', intentValues(change.intent));
         case 'importSlot': {
           const { slot, sealedKey } = change;
           const { keyId, id, tenantId, algorithm, wrappingPublicKey, expiresAt } = slot;
@@ -216,6 +233,8 @@ export class SqliteWriter implements StoreWriter {
       case 'importSlot':
         this.#shred = true;
         return this.#run('dropImportSlot', [change.keyId]);
+      case 'intent':
+        return this.#run('dropIntent', [change.requestId]);
       case 'openings':
         this.#shred = true;
         return this.#run('dropOpenings', [change.from, change.to]);

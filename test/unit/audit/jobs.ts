@@ -69,6 +69,7 @@ export function key(id = KEY, more: Partial<Key> = {}): Key {
     rotation: null,
     policy: null,
     published: false,
+    homes: null,
     ...more,
   };
 }

@@ -15,6 +15,7 @@ import { systemRandom } from '../../../src/crypto/random.ts';
 
 const uuid = fc.uuid();
 const header = fc.record({
+  kind: fc.constant('direct' as const),
   tenantId: uuid,
   keyId: uuid,
   keyVersion: fc.integer({ min: 0, max: 0xffff_ffff }),
@@ -30,8 +31,8 @@ test('what was encoded is parsed as it was, and encoded again gives the same byt
     fc.property(header, body, (fields, sealed) => {
       const blob = Buffer.concat([encodeHeader(fields), sealed]);
       const parsed = parseBlob(blob);
-      const { tenantId, keyId, keyVersion } = parsed;
-      assert.deepEqual({ tenantId, keyId, keyVersion }, { ...fields });
+      const { kind, tenantId, keyId, keyVersion } = parsed;
+      assert.deepEqual({ kind, tenantId, keyId, keyVersion }, { ...fields });
       assert.deepEqual(Buffer.from(parsed.sealed), Buffer.from(sealed));
       assert.deepEqual(Buffer.concat([encodeHeader(parsed), parsed.sealed]), blob);
     }),
@@ -60,6 +61,7 @@ test('any bytes either are refused or encode again to the same bytes', () => {
 test('every refusal is the same, to the letter', () => {
   const good = Buffer.concat([
     encodeHeader({
+      kind: 'direct',
       tenantId: '019a0000-0000-7000-8000-000000000001',
       keyId: '019a0000-0000-7000-8000-0000000000aa',
       keyVersion: 1,
@@ -105,6 +107,7 @@ test('additional data of two headers or contexts are never the same', () => {
 test('every bit of header, nonce, text and tag is covered', () => {
   const key = new XaesKey(Buffer.alloc(32, 7));
   const encoded = encodeHeader({
+    kind: 'direct',
     tenantId: '019a0000-0000-7000-8000-000000000001',
     keyId: '019a0000-0000-7000-8000-0000000000aa',
     keyVersion: 1,

@@ -34,6 +34,7 @@ export function key(more: Partial<Key> = {}): Key {
     rotation: null,
     policy: null,
     published: false,
+    homes: null,
     ...more,
   };
 }

@@ -180,6 +180,12 @@ describe('rows', () => {
     rotation: fc.option(fc.record({ periodDays: fc.integer({ min: 90, max: 2560 }), nextAt: time })),
     policy: fc.option(fc.string({ unit: 'grapheme' })),
     published: fc.boolean(),
+    homes: fc.constantFrom(null, {
+      group: 'payments',
+      providers: ['aws', 'hsm'],
+      onHomeRefusal: 'quarantine' as const,
+      siblings: true,
+    }),
   });
   const versions: fc.Arbitrary<Omit<KeyVersion, 'keyId' | 'version'>> = fc.record({
     state,
@@ -187,10 +193,11 @@ describe('rows', () => {
     createdAt: time,
     expiresAt: fc.option(time),
     backings: fc.constantFrom(
-      [{ provider: 'software', ref: 'x/1' }],
-      [{ provider: 'software', ref: 'x/1', fingerprint: 'f' }],
+      [{ number: 1, provider: 'software', ref: 'x/1' }],
+      [{ number: 3, provider: 'aws', ref: 'arn', nativeId: 'arn', adopted: true, removedAt: 7, fingerprint: 'f' }],
     ),
     publicKey: fc.option(fc.uint8Array({ minLength: 1, maxLength: 40 })),
+    refusal: fc.constantFrom(null, { provider: 'aws', code: 'KEY_DISABLED' as const, at: 5 }),
   });
 
   test('a key with its versions comes back as it was put, and again after it was changed', async () => {
@@ -304,7 +311,7 @@ describe('lists', () => {
     const version = { keyId: KEY, version: 1, state: 'Active', cause: 'imported', createdAt: 1, backings: [] } as const;
     put(writer, [
       { put: 'key', key: key(KEY, { deletionAt: 100, rotation: { periodDays: 90, nextAt: 200 } }) },
-      { put: 'version', version: { ...version, expiresAt: 300, publicKey: null } },
+      { put: 'version', version: { ...version, expiresAt: 300, publicKey: null, refusal: null } },
       { put: 'material', keyId: KEY, version: 1, sealed: Buffer.alloc(1) },
     ]);
     assert.deepEqual(await reader.dueKeys('deletion', 99, 10), []);
@@ -401,7 +408,7 @@ test('every change but an idempotent answer names the entity that decisions go s
   const cases: readonly (readonly [Change, string | null])[] = [
     [TENANT_PUT, `t:${TENANT}`],
     [{ put: 'key', key: key() }, k],
-    [{ put: 'version', version: { ...version, backings: [], publicKey: null } }, k],
+    [{ put: 'version', version: { ...version, backings: [], publicKey: null, refusal: null } }, k],
     [{ put: 'material', keyId: KEY, version: 1, sealed: Buffer.alloc(1) }, k],
     [{ drop: 'material', keyId: KEY, version: 1 }, k],
     [{ put: 'alias', alias: alias('x') }, `a:${TENANT}/x`],

@@ -89,6 +89,7 @@ suite('spec/ciphertext.md', () => {
 
   test('its example is what our code makes of the same inputs', async () => {
     const header = encodeHeader({
+      kind: 'direct',
       tenantId: '019a0000-0000-7000-8000-000000000001',
       keyId: '019a0000-0000-7000-8000-0000000000aa',
       keyVersion: 1,
