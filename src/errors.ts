@@ -53,6 +53,7 @@ export const ERRORS = {
     'provider timed out',
   ),
   PROVIDER_DENIED: row(502, 'KMSInternalException', 'INTERNAL', 'fatal', 'provider refused our credentials'),
+  PROVIDER_INTEGRITY: row(502, 'KMSInternalException', 'DATA_LOSS', 'fatal', "provider's answer failed its check"),
   PROVIDER_MISCONFIGURED: row(500, 'KMSInternalException', 'INTERNAL', 'fatal', 'provider misconfigured'),
   ALL_BACKINGS_FAILED: row(503, 'KeyUnavailableException', 'UNAVAILABLE', 'retry', 'all backings failed'),
   SEALED: row(503, 'KMSInternalException', 'UNAVAILABLE', 'retry', 'service is sealed'),

@@ -73,7 +73,9 @@ export function openWrapped(blob: WrappedBlob, dataKey: Uint8Array, context: Enc
 
 /** Our seal of a home's wrap: HMAC-SHA-256 under the version's integrity key, 32 bytes. */
 export function sealOfWrap(integrityKey: Uint8Array, header: Uint8Array, home: number, wrap: Uint8Array): Buffer {
-  return createHmac('sha256', integrityKey).update(lengthPrefixed(SEAL_LABEL, header, Buffer.of(home), wrap)).digest();
+  return createHmac('sha256', integrityKey)
+    .update(lengthPrefixed(SEAL_LABEL, header, Buffer.of(home), wrap))
+    .digest();
 }
 
 /** Whether each wrap carries the seal that was put on it. */

@@ -8,7 +8,7 @@ import { SYSTEM_TENANT_NAME, type Principal } from '../model/principal.ts';
 import { configureAuditSinks, sinksDiffer } from '../operations/configure-audit-sinks.ts';
 import { execute } from '../operations/execute.ts';
 import type { Services } from '../operations/services.ts';
-import { jobCall } from './lifecycle.ts';
+import { jobCall } from '../operations/job-call.ts';
 
 const JOB: Principal = {
   id: 'job/audit-sinks',

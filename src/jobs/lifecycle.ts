@@ -5,17 +5,15 @@
  * @module
  */
 import { ClavigerError } from '../errors.ts';
-import { uuidV7 } from '../model/ids.ts';
-import type { Principal } from '../model/principal.ts';
 import { destroyKey } from '../operations/destroy-key.ts';
 import { execute } from '../operations/execute.ts';
 import { expireKeyMaterial } from '../operations/import-key.ts';
+import { jobCall, jobPrincipal } from '../operations/job-call.ts';
 import type { KeyInfo } from '../operations/key-info.ts';
-import type { Call, Operation } from '../operations/operation.ts';
+import type { Operation } from '../operations/operation.ts';
 import { rotateDueKey } from '../operations/rotate-key.ts';
 import type { Services } from '../operations/services.ts';
 import type { KeyInput } from '../operations/transition.ts';
-import { monotonicMs } from '../ports/clock.ts';
 
 export const LIFECYCLE_INTERVAL_MS = 60_000;
 /** Keys that one query gives; the next follows when they are done. */
@@ -26,20 +24,6 @@ const DUE = [
   ['expiry', expireKeyMaterial],
   ['rotation', rotateDueKey],
 ] as const satisfies readonly [string, Operation<KeyInput, KeyInfo>][];
-
-/** A call of the service itself. */
-export function jobCall(services: Services, principal: Principal): Call {
-  return {
-    proof: { kind: 'principal', principal },
-    gateway: 'job',
-    source: null,
-    requestId: uuidV7(services.clock.now(), services.random.bytes(10)),
-    startedMs: monotonicMs(),
-    dryRun: false,
-    idempotency: null,
-    trace: null,
-  };
-}
 
 /** Does all that is due. What fails is told to the operator and tried again the next time. */
 export async function runLifecycle(services: Services): Promise<void> {
@@ -76,14 +60,10 @@ async function done(services: Services, operation: Operation<KeyInput, KeyInfo>,
   try {
     const found = await services.cache.key(id);
     if (found === null) throw new ClavigerError('KEY_NOT_FOUND', 'the key is gone');
-    await execute(services, operation, jobCall(services, principalOf(found.key.tenantId)), { key: id });
+    await execute(services, operation, jobCall(services, jobPrincipal('lifecycle', found.key.tenantId)), { key: id });
     return true;
   } catch (error) {
     services.log.write('error', `${operation.name} failed`, { keyId: id, cause: (error as Error).message });
     return false;
   }
-}
-
-function principalOf(tenantId: string): Principal {
-  return { id: 'job/lifecycle', name: 'lifecycle job', tenantId, roles: [], systemScope: false, via: 'job' };
 }

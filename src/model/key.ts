@@ -97,6 +97,8 @@ export interface Backing {
   readonly adopted?: boolean;
   /** Of a sibling: its own public key, SPKI DER, base64. */
   readonly publicKey?: string;
+  /** Of a key with `onHomeRefusal: quarantine`: the refusal by which this home was taken out. */
+  readonly quarantined?: { readonly code: ErrorCode; readonly at: number };
   /** When it was removed: ciphertexts may still name it, and it is called no more. */
   readonly removedAt?: number;
   /** Of imported symmetric material: a keyed fingerprint, base64, by which it is recognised when it comes again. */

@@ -20,6 +20,7 @@ export const USE_OPERATIONS = [
   'DeriveSharedSecret',
   'Encapsulate',
   'Decapsulate',
+  'Rewrap',
   'GenerateRandom',
 ] as const;
 
@@ -53,6 +54,9 @@ export const MANAGE_OPERATIONS = [
   'ImportKeyMaterial',
   'DeleteImportedKeyMaterial',
   'ConfirmKeyPolicy',
+  'AddKeyBacking',
+  'RemoveKeyBacking',
+  'RepairKeyBackings',
 ] as const;
 
 /** Operations that read what is not secret. */
@@ -88,13 +92,23 @@ export const GOVERN_OPERATIONS = [
 ] as const;
 
 /** What only the service's own jobs do. */
-export const JOB_OPERATIONS = ['DestroyKey', 'ExpireKeyMaterial', 'RotateDueKey', 'ConfigureAuditSinks'] as const;
+export const JOB_OPERATIONS = [
+  'DestroyKey',
+  'ExpireKeyMaterial',
+  'RotateDueKey',
+  'NoteHomeRefusal',
+  'ConfigureAuditSinks',
+] as const;
 
 /** Not an operation: the right, which no built-in role gives, to process with a compromised key. */
 export const USE_COMPROMISED = 'UseCompromisedKey';
 
+/** Not an operation: the right to take a native key, which is there already, for a key of one's own. */
+export const ADOPT_NATIVE_KEY = 'AdoptNativeKey';
+
 /** What policies decide on. */
-export type PolicyAction = Exclude<OperationName, keyof typeof BATCH_OPERATIONS> | typeof USE_COMPROMISED;
+export type PolicyAction =
+  Exclude<OperationName, keyof typeof BATCH_OPERATIONS> | typeof USE_COMPROMISED | typeof ADOPT_NATIVE_KEY;
 
 export type OperationName =
   | (typeof USE_OPERATIONS)[number]

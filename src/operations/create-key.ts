@@ -10,13 +10,22 @@ import type { Alias, Key, KeyVersion } from '../model/key.ts';
 import { algorithmsOf, defaultUsage, SPECS, type Spec, type Usage } from '../model/spec.ts';
 import { SOFTWARE_PROVIDER_NAME } from '../providers/software/index.ts';
 import { entity, type Change } from '../store/change.ts';
+import {
+  homeChanges,
+  HOMES_MADE,
+  outsideHomes,
+  requireHomesFit,
+  wantedHomes,
+  type HomesInput,
+  type MadeHomes,
+} from './home-keys.ts';
 import { keyInfo, type KeyInfo } from './key-info.ts';
 import { requireDefaultDocument } from './key-policy.ts';
 import type { Operation } from './operation.ts';
 import type { Scope } from './scope.ts';
 import { requireDescription, requireTags } from './tags.ts';
 
-export interface CreateKeyInput {
+export interface CreateKeyInput extends HomesInput {
   readonly spec: Spec;
   /** The spec's first usage where it is not given: signing for RSA and the curves. */
   readonly usage?: Usage | undefined;
@@ -27,8 +36,6 @@ export interface CreateKeyInput {
   readonly origin?: 'claviger' | 'external' | undefined;
   /** `PreActive`: the key is made, and used only after it was activated. */
   readonly state?: 'Active' | 'PreActive' | undefined;
-  readonly backings?: readonly { readonly provider: string }[] | undefined;
-  readonly group?: string | undefined;
   /** An AWS policy document; only the default one is taken, see `requireDefaultDocument`. */
   readonly policyDocument?: string | undefined;
 }
@@ -38,12 +45,18 @@ export const createKey: Operation<CreateKeyInput, KeyInfo> = {
   async run(scope, input) {
     const { services, principal } = scope;
     scope.manageTenant();
-    requireSoftwareHome(input);
+    const wanted = await wantedHomes(scope, input);
     if (input.policyDocument !== undefined) await requireDefaultDocument(scope, input.policyDocument);
     const usage = usageOf(input);
     const now = services.clock.now();
     const id = await scope.once('id', async () => uuidV7(now, services.random.bytes(10)));
     const external = input.origin === 'external';
+    if (external && wanted !== null) {
+      throw new ClavigerError(
+        'INVALID_ARGUMENT',
+        'material is imported into the built-in keystore; leave the homes out',
+      );
+    }
     const key: Key = {
       id,
       tenantId: principal.tenantId,
@@ -60,11 +73,18 @@ export const createKey: Operation<CreateKeyInput, KeyInfo> = {
       rotation: null,
       policy: null,
       published: false,
-      homes: null,
+      homes: wanted?.rule ?? null,
     };
     const alias = input.alias === undefined ? null : await newAlias(scope, requireAliasName(input.alias), id, now);
     scope.note({ keyId: id });
-    const first = external ? null : await newVersion(scope, key, 1, 'created', now);
+    if (wanted !== null) await requireHomesFit(scope, key, wanted);
+    const made = scope.done<MadeHomes>(HOMES_MADE);
+    if (wanted !== null && made === undefined) return outsideHomes(scope, key, 1, wanted);
+    const first = external
+      ? null
+      : made === undefined
+        ? await newVersion(scope, key, 1, 'created', now)
+        : versionAtHomes(key, 1, 'created', now, made);
     const versions = first === null ? [] : [first.version];
     return {
       output: await keyInfo(scope, { key, versions }, { aliases: alias === null ? [] : [alias.name] }),
@@ -77,6 +97,11 @@ export const createKey: Operation<CreateKeyInput, KeyInfo> = {
   },
 };
 
+export interface NewVersion {
+  readonly version: KeyVersion;
+  readonly changes: readonly Change[];
+}
+
 /** A new version with fresh material, sealed for the store. */
 export async function newVersion(
   scope: Scope,
@@ -84,7 +109,7 @@ export async function newVersion(
   version: number,
   cause: KeyVersion['cause'],
   now: number,
-): Promise<{ readonly version: KeyVersion; readonly changes: readonly Change[] }> {
+): Promise<NewVersion> {
   const { random, keyring } = scope.services;
   const made = await scope.once(`version ${version}`, async () => {
     const { privateMaterial, publicKey } = await generateMaterial(key.spec, random);
@@ -92,6 +117,18 @@ export async function newVersion(
     const place = { purpose: 'key-material', tenantId: key.tenantId, id: key.id, version } as const;
     return { publicKey, sealed: await keyring.seal(place, material.reveal()) };
   });
+  const backings = [{ number: 1, provider: SOFTWARE_PROVIDER_NAME, ref: `${key.id}/${version}` }];
+  return versionAtHomes(key, version, cause, now, { ...made, backings });
+}
+
+/** A new version whose homes are made. */
+export function versionAtHomes(
+  key: Key,
+  version: number,
+  cause: KeyVersion['cause'],
+  now: number,
+  made: MadeHomes,
+): NewVersion {
   const row: KeyVersion = {
     keyId: key.id,
     version,
@@ -99,17 +136,11 @@ export async function newVersion(
     cause,
     createdAt: now,
     expiresAt: null,
-    backings: [{ number: 1, provider: SOFTWARE_PROVIDER_NAME, ref: `${key.id}/${version}` }],
+    backings: made.backings,
     publicKey: made.publicKey,
     refusal: null,
   };
-  return {
-    version: row,
-    changes: [
-      { put: 'version', version: row },
-      { put: 'material', keyId: key.id, version, sealed: made.sealed },
-    ],
-  };
+  return { version: row, changes: [{ put: 'version', version: row }, ...homeChanges(key, version, made)] };
 }
 
 /** @throws KEY_EXISTS where the tenant has an alias of this name */
@@ -126,15 +157,4 @@ function usageOf({ spec, usage = defaultUsage(spec) }: CreateKeyInput): Usage {
   if (algorithmsOf(spec, usage).length > 0) return usage;
   const usages = Object.keys(SPECS[spec].usages).join(', ');
   throw new ClavigerError('INVALID_ARGUMENT', `spec \`${spec}\` cannot be used for \`${usage}\`: it takes ${usages}`);
-}
-
-function requireSoftwareHome({ backings, group }: CreateKeyInput): void {
-  if (group !== undefined) throw new ClavigerError('INVALID_ARGUMENT', `no provider group \`${group}\` is configured`);
-  const other = backings?.find(({ provider }) => provider !== SOFTWARE_PROVIDER_NAME);
-  if (other !== undefined) {
-    throw new ClavigerError(
-      'INVALID_ARGUMENT',
-      `no provider \`${other.provider}\` is configured; there is \`${SOFTWARE_PROVIDER_NAME}\``,
-    );
-  }
 }

@@ -14,8 +14,10 @@ import type { KeyVersion, KeyWithVersions } from '../model/key.ts';
 import { entity } from '../store/change.ts';
 import { algorithmFor, madeBy, type MadeBy } from './crypto-input.ts';
 import { requireContextFits } from './encrypt.ts';
+import { handleOf } from './handles.ts';
 import type { Operation } from './operation.ts';
 import type { Scope, Use } from './scope.ts';
+import { openAtHomes } from './wrapped.ts';
 
 export interface CiphertextInput {
   readonly ciphertext: Uint8Array;
@@ -77,6 +79,23 @@ interface Opened {
 
 async function openBlob(scope: Scope, found: KeyWithVersions, input: CiphertextInput): Promise<Opened> {
   const { ciphertext, context = NO_CONTEXT, keyVersion } = input;
+  const { blob, version } = await versionOfBlob(scope, found, ciphertext, keyVersion);
+  if (blob.kind === 'wrapped') {
+    if (found.key.homes === null) throw invalidCiphertext();
+    return { plaintext: await openAtHomes(scope, found, version, blob, context), version };
+  }
+  // What was encrypted before the key had other homes than the built-in keystore, which still has its material.
+  const handle = await scope.handle(found, version);
+  return { plaintext: handle.aead!.open(blob.sealed, blobAad(blob.header, context)), version };
+}
+
+/** A blob with the version that made it, which may be used. */
+export async function versionOfBlob(
+  scope: Scope,
+  found: KeyWithVersions,
+  ciphertext: Uint8Array,
+  keyVersion?: number,
+): Promise<{ readonly blob: ParsedBlob; readonly version: KeyVersion }> {
   const blob = parseBlob(ciphertext);
   if (blob.keyId !== found.key.id) {
     const other = await ownKeyOf(scope, blob);
@@ -86,8 +105,7 @@ async function openBlob(scope: Scope, found: KeyWithVersions, input: CiphertextI
   const wrong = version === undefined || (keyVersion !== undefined && keyVersion !== blob.keyVersion);
   if (wrong || blob.tenantId !== found.key.tenantId) throw invalidCiphertext();
   scope.requireVersionUsable(found.key, version);
-  const handle = await scope.handle(found, version);
-  return { plaintext: handle.aead!.open(blob.sealed, blobAad(blob.header, context)), version };
+  return { blob, version };
 }
 
 /** Raw RSA ciphertexts name no version: each candidate is tried, and there is one answer for every failure. */
@@ -98,7 +116,7 @@ async function openRsa(
   { ciphertext, keyVersion }: CiphertextInput,
 ): Promise<Opened> {
   for (const version of scope.candidates(found, keyVersion)) {
-    const handle = await scope.handle(found, version);
+    const handle = await handleOf(scope, found, version);
     try {
       return { plaintext: await handle.decrypt!(algorithm, ciphertext), version };
     } catch (error) {

@@ -5,10 +5,13 @@
  */
 import { ClavigerError } from '../errors.ts';
 import { entity, type Change } from '../store/change.ts';
+import { destroyHomes } from './home-keys.ts';
 import type { KeyInfo } from './key-info.ts';
 import { keyInfo } from './key-info.ts';
 import type { Operation } from './operation.ts';
 import { puts, transitioned, type KeyInput } from './transition.ts';
+
+const HOMES_DESTROYED = 'homes destroyed';
 
 export const destroyKey: Operation<KeyInput, KeyInfo> = {
   name: 'DestroyKey',
@@ -19,6 +22,13 @@ export const destroyKey: Operation<KeyInput, KeyInfo> = {
     if (key.deletionAt === null || key.deletionAt > clock.now()) {
       throw new ClavigerError('KEY_STATE', `key ${key.id} is not due for destruction`);
     }
+    const backings = versions.flatMap((version) => version.backings);
+    if (key.homes !== null && scope.done(HOMES_DESTROYED) === undefined) {
+      scope.note({ provider: [...new Set(backings.map(({ provider }) => provider))].join(',') });
+      return { outside: { name: HOMES_DESTROYED, work: () => destroyHomes(scope, backings) } };
+    }
+    // Adopted keys, and those of providers that are not configured any more, are still there: the record says so.
+    scope.note({ missingHomes: scope.done<readonly string[]>(HOMES_DESTROYED) ?? [] });
     const gone = transitioned(found, 'destroy');
     const after = {
       ...gone,

@@ -13,6 +13,7 @@ import type { Key, KeyVersion, KeyWithVersions } from '../model/key.ts';
 import { algorithmFor, madeBy, requireInputBytes, type MadeBy } from './crypto-input.ts';
 import type { Operation } from './operation.ts';
 import type { Scope } from './scope.ts';
+import { sealAtHomes } from './wrapped.ts';
 
 export interface PlaintextInput {
   /** At most 4,096 bytes; under an RSA key less, by its size and hash. */
@@ -66,6 +67,7 @@ export async function sealBlob(
   plaintext: Uint8Array,
   context: EncryptionContext,
 ): Promise<Buffer> {
+  if (found.key.homes !== null) return sealAtHomes(scope, found, version, plaintext, context);
   const handle = await scope.handle(found, version);
   const { header, aad } = frameOf(found.key, version);
   return handle.aead!.seal(plaintext, isEmpty(context) ? aad : blobAad(header, context), header);

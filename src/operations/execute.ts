@@ -213,6 +213,7 @@ async function attemptOnce<I, O>(
   observation.code = outcomeOf(effect!);
   if ('signs' in effect!) return { kind: 'output', output: effect.finish(receipt.signatures), index };
   const { output } = effect!;
+  if (scope!.served) return { kind: 'output', output: { ...output, ...servedBy(scope!.facts) }, index };
   return output instanceof Kept ? { kind: 'replay', answer: output.answer, index } : { kind: 'output', output, index };
 }
 
@@ -371,6 +372,20 @@ function draftOf(name: OperationName, call: Call, scope: Scope | null, atMs: num
     startedMs: call.startedMs,
     aggregate: null,
   };
+}
+
+/** Which homes did the work: part of every answer that came from one. */
+export interface ServedBy {
+  /** Names of the providers that did the work, joined by commas. */
+  readonly provider: string | null;
+  /** Names of those that were to do it and did not, in the order in which they were asked. */
+  readonly failovers: readonly string[];
+  /** Names of the homes that hold no wrap of what was encrypted: `rewrap` completes it. */
+  readonly missingHomes: readonly string[];
+}
+
+function servedBy({ provider, failovers, missingHomes }: Facts): ServedBy {
+  return { provider, failovers, missingHomes };
 }
 
 /** An operation may answer with a finding that the log calls by its code, such as a signature that does not verify. */

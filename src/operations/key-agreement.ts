@@ -9,6 +9,7 @@
  */
 import { encapsulate as encapsulateTo } from '../crypto/kem.ts';
 import { madeBy, type MadeBy } from './crypto-input.ts';
+import { handleOf } from './handles.ts';
 import { publicKeyOf } from './encrypt.ts';
 import type { Operation } from './operation.ts';
 import type { KeyInput } from './transition.ts';
@@ -40,7 +41,7 @@ export const deriveSharedSecret: Operation<DeriveSharedSecretInput, SharedSecret
     const found = await scope.useKey(name, { usage: 'key-agreement', kind: 'process' });
     scope.note({ algorithm: 'ECDH' });
     const version = scope.versionFor(found, keyVersion);
-    const handle = await scope.handle(found, version);
+    const handle = await handleOf(scope, found, version);
     return { output: { ...(await madeBy(scope, found.key, version)), sharedSecret: await handle.agree!(publicKey) } };
   },
 };
@@ -62,7 +63,7 @@ export const decapsulate: Operation<DecapsulateInput, SharedSecretOutput> = {
     const found = await scope.useKey(name, { usage: 'kem', kind: 'process' });
     scope.note({ algorithm: 'ML_KEM' });
     const version = scope.versionFor(found, keyVersion);
-    const handle = await scope.handle(found, version);
+    const handle = await handleOf(scope, found, version);
     return {
       output: { ...(await madeBy(scope, found.key, version)), sharedSecret: await handle.decapsulate!(ciphertext) },
     };

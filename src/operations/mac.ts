@@ -6,6 +6,7 @@
 import { macMatches } from '../crypto/mac.ts';
 import type { MacAlgorithmName } from '../model/algorithm.ts';
 import { algorithmFor, madeBy, requireInputBytes, type MadeBy } from './crypto-input.ts';
+import { handleOf } from './handles.ts';
 import type { Operation } from './operation.ts';
 import type { KeyInput } from './transition.ts';
 
@@ -40,7 +41,7 @@ export const generateMac: Operation<GenerateMacInput, GenerateMacOutput> = {
     requireInputBytes('message', message);
     const algorithm = algorithmFor<MacAlgorithmName>(scope, found.key, named);
     const version = scope.primary(found);
-    const handle = await scope.handle(found, version);
+    const handle = await handleOf(scope, found, version);
     return {
       output: { ...(await madeBy(scope, found.key, version)), algorithm, mac: await handle.mac!(algorithm, message) },
     };
@@ -54,7 +55,7 @@ export const verifyMac: Operation<VerifyMacInput, VerifyMacOutput> = {
     requireInputBytes('message', message);
     const algorithm = algorithmFor<MacAlgorithmName>(scope, found.key, named);
     for (const version of scope.candidates(found, keyVersion)) {
-      const handle = await scope.handle(found, version);
+      const handle = await handleOf(scope, found, version);
       if (!macMatches(await handle.mac!(algorithm, message), mac)) continue;
       return { output: { ...(await madeBy(scope, found.key, version)), algorithm, valid: true } };
     }

@@ -118,11 +118,13 @@ export class Observation {
       {
         operation: this.#operation,
         tenantId: scope === null ? null : scope.principal.tenantId,
-        provider: scope === null ? null : scope.facts.provider,
+        provider: scope === null ? null : providerLabel(scope.facts.provider),
         code,
         durationMs: monotonicMs() - call.startedMs,
         items: items === null ? 0 : items.length,
         itemsFailed: items === null ? 0 : failedOf(items),
+        failovers: scope === null ? [] : scope.facts.failovers,
+        missingHomes: scope === null ? [] : scope.facts.missingHomes,
       },
       call.requestId,
     );
@@ -149,4 +151,9 @@ function failedOf(items: readonly { readonly outcome: string }[]): number {
   let failed = 0;
   for (const { outcome } of items) if (outcome !== 'OK') failed += 1;
   return failed;
+}
+
+/** Several homes did the work together: their combinations would be too many for a label. */
+function providerLabel(provider: string | null): string | null {
+  return provider?.includes(',') === true ? 'several' : provider;
 }

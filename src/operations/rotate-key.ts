@@ -9,7 +9,8 @@
 import { ClavigerError } from '../errors.ts';
 import type { KeyVersion, KeyWithVersions } from '../model/key.ts';
 import { requireUsable, TRANSITIONS } from '../model/state.ts';
-import { newVersion } from './create-key.ts';
+import { newVersion, versionAtHomes } from './create-key.ts';
+import { HOMES_MADE, outsideHomes, requireHomesFit, type MadeHomes } from './home-keys.ts';
 import { keyInfo, type KeyInfo } from './key-info.ts';
 import type { Effect, Operation } from './operation.ts';
 import { DAY_MS } from './schedule-key-deletion.ts';
@@ -56,7 +57,20 @@ async function rotated(scope: Scope, input: KeyInput, cause: KeyVersion['cause']
     throw new ClavigerError('LIMIT_EXCEEDED', `key ${key.id} has ${VERSIONS_MAX} versions; make a new key`);
   }
   const now = scope.services.clock.now();
-  const next = await newVersion(scope, key, key.primaryVersion + 1, cause, now);
+  const number = key.primaryVersion + 1;
+  const made = scope.done<MadeHomes>(HOMES_MADE);
+  if (key.homes !== null && made === undefined) {
+    const wanted = {
+      rule: key.homes,
+      homes: scope.services.homes.membersOf(key.homes).map((provider) => ({ provider })),
+    };
+    await requireHomesFit(scope, key, wanted);
+    return outsideHomes(scope, key, number, wanted, scope.primary(found));
+  }
+  const next =
+    made === undefined
+      ? await newVersion(scope, key, number, cause, now)
+      : versionAtHomes(key, number, cause, now, made);
   const after = withPrimary(found, next.version, now);
   scope.note({ keyVersion: next.version.version });
   return { output: await keyInfo(scope, after), changes: [...puts(after), ...next.changes] };

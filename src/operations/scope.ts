@@ -12,7 +12,7 @@ import { requireContext, type EncryptionContext } from '../model/encryption-cont
 import { keyArn, parseKeyName, printable } from '../model/ids.ts';
 import type { Key, KeyVersion, KeyWithVersions } from '../model/key.ts';
 import type { OperationName } from '../model/operation.ts';
-import { policyAction, USE_COMPROMISED } from '../model/operation.ts';
+import { BATCH_OPERATIONS, policyAction, USE_COMPROMISED, type PolicyAction } from '../model/operation.ts';
 import type { Principal, Tenant } from '../model/principal.ts';
 import type { Usage } from '../model/spec.ts';
 import { isDestroyed, requireUsable, type UseKind } from '../model/state.ts';
@@ -20,6 +20,7 @@ import type { PolicyResource } from '../policy/engine.ts';
 import type { Span } from '../ports/tracing.ts';
 import type { KeyHandle } from '../providers/key-handle.ts';
 import { entity } from '../store/change.ts';
+import type { VersionHomes } from './homes.ts';
 import type { Call } from './operation.ts';
 import type { Services } from './services.ts';
 import { tracedHandle } from './traced-handle.ts';
@@ -59,6 +60,9 @@ export const NO_FACTS: Readonly<Facts> = {
   redaction: null,
 };
 
+/** What an attempt remembers a home's refusal by. */
+const PINNED = 'refusal of a home';
+
 /** Versions that are tried, newest first, for a signature, MAC or RSA ciphertext that names none. */
 const CANDIDATES_MAX = 16;
 
@@ -82,7 +86,10 @@ export class Scope {
   policies: readonly string[] = [];
   /** True once a policy has permitted something; nothing is released before. */
   authorized = false;
+  /** True where homes were asked: the answer says which. */
+  served = false;
   readonly #memo: Map<string, unknown>;
+  #shared: Map<string, Promise<unknown>> | null = null;
 
   constructor(
     services: Services,
@@ -185,9 +192,12 @@ export class Scope {
   }
 
   /** @throws PERMISSION_DENIED */
-  authorize(resource: PolicyResource, encryptionContext?: EncryptionContext): void {
+  authorize(
+    resource: PolicyResource,
+    encryptionContext?: EncryptionContext,
+    action: PolicyAction = policyAction(this.operation),
+  ): void {
     const { principal, call } = this;
-    const action = policyAction(this.operation);
     const decision = this.services.policy.decide({
       principal,
       action,
@@ -253,16 +263,80 @@ export class Scope {
     requireUsable(named, 'process', () => this.mayUseCompromised({ id, ...key }));
   }
 
-  /** The handle of a version's material, at the home that serves it. */
+  /** The handle of a version in the built-in keystore; `handleOf` of handles.ts knows every home. */
   handle({ key }: KeyWithVersions, version: KeyVersion): KeyHandle | Promise<KeyHandle> {
-    const { software, clock } = this.services;
-    // The job that takes expired material away comes round only once a minute.
-    if (version.expiresAt !== null && version.expiresAt <= clock.now()) {
-      throw new ClavigerError('KEY_STATE', `the imported material of key ${key.id} has expired; import it again`);
-    }
+    const { software } = this.services;
+    this.#requireUnexpired(key, version);
     this.note({ keyVersion: version.version, provider: software.name });
     const handle = software.key({ tenantId: key.tenantId, keyId: key.id, version: version.version, spec: key.spec });
     return this.call.trace === null ? handle : this.#traced(handle, this.call.trace);
+  }
+
+  #requireUnexpired(key: Key, version: KeyVersion): void {
+    // The job that takes expired material away comes round only once a minute.
+    if (version.expiresAt !== null && version.expiresAt <= this.services.clock.now()) {
+      throw new ClavigerError('KEY_STATE', `the imported material of key ${key.id} has expired; import it again`);
+    }
+  }
+
+  /**
+   * Where a version of a key with several homes lives now.
+   *
+   * @throws the refusal of one of its homes, as long as that stands
+   */
+  async homes({ key }: KeyWithVersions, version: KeyVersion): Promise<VersionHomes> {
+    const pinned = this.#memo.get(PINNED) as ClavigerError | undefined;
+    if (pinned !== undefined) throw pinned;
+    this.#requireUnexpired(key, version);
+    this.note({ keyVersion: version.version });
+    const { refusal } = version;
+    if (refusal !== null) {
+      throw new ClavigerError(
+        refusal.code,
+        `home \`${refusal.provider}\` of key ${key.id} refuses it since ${new Date(refusal.at).toISOString()}; no other home is asked until it answers again`,
+        { resource: key.id },
+      );
+    }
+    const { name } = await this.tenant(key.tenantId);
+    return this.services.homes.ofVersion(key, version, name);
+  }
+
+  /** Ends every later attempt of this call with the same refusal of a home. */
+  pin(refusal: ClavigerError): void {
+    this.#memo.set(PINNED, refusal);
+  }
+
+  /** Notes who did the work, who was asked before, and who has no part in it; several notes of one call add up. */
+  noteServed(providers: readonly string[], failovers: readonly string[], missingHomes: readonly string[]): void {
+    const { facts } = this;
+    this.served = true;
+    this.note({
+      provider: providers.join(',') || null,
+      failovers: [...new Set([...facts.failovers, ...failovers])],
+      missingHomes: [...new Set([...facts.missingHomes, ...missingHomes])],
+    });
+  }
+
+  /** Within a batch, what `make` gives for the first item that asks; null for a call that is no batch. */
+  async sharedInBatch<T>(name: string, make: () => Promise<T>): Promise<T | null> {
+    if (!(this.operation in BATCH_OPERATIONS)) return null;
+    this.#shared ??= new Map();
+    let made = this.#shared.get(name) as Promise<T> | undefined;
+    if (made === undefined) {
+      made = make();
+      this.#shared.set(name, made);
+    }
+    return made;
+  }
+
+  /** Runs a call of the homes within a span of its own, where the request is traced. */
+  async tracedCall<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const span = this.call.trace?.child(name) ?? null;
+    try {
+      return await work();
+    } finally {
+      span?.end();
+    }
   }
 
   async tenant(id: string = this.principal.tenantId): Promise<Tenant> {

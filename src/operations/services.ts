@@ -15,6 +15,7 @@ import type { PolicyEngine } from '../policy/engine.ts';
 import type { SoftwareProvider } from '../providers/software/index.ts';
 import type { Keyring } from '../seal/keyring.ts';
 import type { StoreCache } from '../store/cache.ts';
+import type { Homes } from './homes.ts';
 import type { RateLimiter } from './limits.ts';
 import type { Observer } from './observer.ts';
 import type { RefusalThrottle } from './refusals.ts';
@@ -28,6 +29,7 @@ export interface Services {
   readonly policy: PolicyEngine;
   readonly authenticator: Authenticator;
   readonly software: SoftwareProvider;
+  readonly homes: Homes;
   readonly limiter: RateLimiter;
   readonly refusals: RefusalThrottle;
   /** Where the log is sent as well. */

@@ -9,6 +9,7 @@ import { SIGNING_ALGORITHMS, type SigningAlgorithm, type SigningAlgorithmName } 
 import type { KeyWithVersions } from '../model/key.ts';
 import type { SignInput as SignBytes, ThreadSignature } from '../providers/key-handle.ts';
 import { algorithmFor, madeBy, requireInputBytes, type MadeBy } from './crypto-input.ts';
+import { handleOf } from './handles.ts';
 import type { Operation } from './operation.ts';
 import type { Scope } from './scope.ts';
 import type { KeyInput } from './transition.ts';
@@ -58,7 +59,7 @@ export async function prepareSignature(
   const digest = digestForRecord(algorithm, bytes);
   scope.note({ digest });
   const version = scope.primary(found);
-  const handle = await scope.handle(found, version);
+  const handle = await handleOf(scope, found, version);
   const made = { ...(await madeBy(scope, found.key, version)), algorithm };
   return { made, task: handle.sign!(algorithm, bytes), digest };
 }

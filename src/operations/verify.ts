@@ -7,7 +7,7 @@ import { verify as verifySignature } from '../crypto/verify.ts';
 import type { SigningAlgorithmName } from '../model/algorithm.ts';
 import type { KeyWithVersions } from '../model/key.ts';
 import { algorithmFor, madeBy, type MadeBy } from './crypto-input.ts';
-import { publicKeyOf } from './encrypt.ts';
+import { publicKeysOf } from './handles.ts';
 import type { Operation } from './operation.ts';
 import type { Scope } from './scope.ts';
 import { bytesToSign, type ToSign } from './sign.ts';
@@ -43,9 +43,11 @@ export async function verifyUnder(scope: Scope, found: KeyWithVersions, input: T
   const algorithm = algorithmFor<SigningAlgorithmName>(scope, key, input.algorithm);
   const bytes = bytesToSign(algorithm, input);
   for (const version of scope.candidates(found, input.keyVersion)) {
-    if (!(await verifySignature(key.spec, publicKeyOf(version), algorithm, bytes, input.signature))) continue;
-    scope.note({ keyVersion: version.version });
-    return { ...(await madeBy(scope, key, version)), algorithm, valid: true };
+    for (const publicKey of publicKeysOf(version)) {
+      if (!(await verifySignature(key.spec, publicKey, algorithm, bytes, input.signature))) continue;
+      scope.note({ keyVersion: version.version });
+      return { ...(await madeBy(scope, key, version)), algorithm, valid: true };
+    }
   }
   return { keyId: key.id, arn: await scope.arn(key.id), keyVersion: null, algorithm, valid: false };
 }

@@ -20,6 +20,17 @@ export interface Run {
   /** Of a batch: items, and how many of them failed; 0 and 0 otherwise. */
   readonly items: number;
   readonly itemsFailed: number;
+  /** Providers that were asked in vain, and those that hold no wrap of what was encrypted. */
+  readonly failovers: readonly string[];
+  readonly missingHomes: readonly string[];
+}
+
+/** One call of a provider, an attempt of its own where a request made several. */
+export interface ProviderCall {
+  readonly provider: string;
+  readonly operation: string;
+  readonly outcome: 'OK' | ErrorCode;
+  readonly tookMs: number;
 }
 
 /** A value that is read when somebody asks; null where there is none now. */
@@ -32,6 +43,10 @@ export interface Metrics {
   end(run: Run): void;
   /** It was decided again, because what it had read has changed. */
   repeated(): void;
+  providerCalled(call: ProviderCall): void;
+  providerRetried(provider: string): void;
+  /** A home gave another data key than a ciphertext commits to. */
+  disagreed(provider: string): void;
   /** A group of the log is durable. */
   committed(jobs: number, commitMs: number): void;
   /**

@@ -56,4 +56,6 @@ export const commonFields = {
     ),
 } as const;
 
-export type CommonConfig = z.output<z.ZodObject<typeof commonFields>>;
+export const commonConfig = z.strictObject(commonFields);
+
+export type CommonConfig = z.output<typeof commonConfig>;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { jobCall } from '../jobs/lifecycle.ts';
+import { jobCall } from '../operations/job-call.ts';
 import { ROLES, SYSTEM_TENANT_NAME, type Principal, type Role } from '../model/principal.ts';
 import { execute } from '../operations/execute.ts';
 import type { Operation } from '../operations/operation.ts';

@@ -21,6 +21,7 @@ import { fileUnseal, PASSPHRASE_BYTES_MIN, passphraseUnseal, type Unseal } from 
 import { alertsSchema, requireSoundAlerts, withAbsoluteAlertPaths } from './alerts-config.ts';
 import { LOG_FORMATS, LOG_LEVELS } from './log.ts';
 import { AUDIT_RETENTION_DAYS } from './open-service.ts';
+import { groupMistakes, groupsSchema, providersSchema } from './providers-config.ts';
 import { resolveReferences } from './references.ts';
 import { sinkOptions, sinksSchema } from './sink-config.ts';
 
@@ -201,6 +202,8 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('The audit log.'),
+  providers: providersSchema,
+  groups: groupsSchema,
   alerts: alertsSchema,
   limits: z
     .strictObject({
@@ -303,12 +306,10 @@ export function parseConfig(
   }
   const { value, referenced } = resolveReferences(written, folder, environment);
   const parsed = configSchema.safeParse(value);
-  if (!parsed.success) {
-    const mistakes = parsed.error.issues.map(mistakeOf);
-    throw new ClavigerError('INVALID_ARGUMENT', `the configuration has mistakes:\n${mistakes.join('\n')}`);
-  }
+  if (!parsed.success) throw mistaken(parsed.error.issues.map(mistakeOf));
   const config = parsed.data;
   requireReferenced(config, referenced);
+  requireNoMistakes(groupMistakes(config.providers, config.groups).map((mistake) => `  ${mistake}`));
   if (config.seal?.kind === 'passphrase') requirePassphrase(config.seal.passphrase);
   requireSoundAlerts(config.alerts);
   return withAbsolutePaths(config, folder);
@@ -323,42 +324,56 @@ export function unsealOf(seal: NonNullable<Config['seal']>): Unseal {
 /** @throws INVALID_ARGUMENT for a secret that stands in the configuration as it is */
 function requireReferenced(config: Parsed, referenced: ReadonlySet<string>): void {
   const schema = z.toJSONSchema(configSchema, { io: 'input' }) as SchemaNode;
-  const plain = secretPaths(schema, config, '').filter((path) => !referenced.has(path));
-  if (plain.length === 0) return;
-  const mistakes = plain.map(
-    (path) => `  \`${path}\`: a secret is given as \`\${NAME}\` or \`file:PATH\`, never as it is`,
+  const plain = markedPaths(schema, config, 'secret').filter((path) => !referenced.has(path));
+  requireNoMistakes(
+    plain.map((path) => `  \`${path}\`: a secret is given as \`\${NAME}\` or \`file:PATH\`, never as it is`),
   );
-  throw new ClavigerError('INVALID_ARGUMENT', `the configuration has mistakes:\n${mistakes.join('\n')}`);
+}
+
+function requireNoMistakes(mistakes: readonly string[]): void {
+  if (mistakes.length > 0) throw mistaken(mistakes);
+}
+
+function mistaken(mistakes: readonly string[]): ClavigerError {
+  return new ClavigerError('INVALID_ARGUMENT', `the configuration has mistakes:\n${mistakes.join('\n')}`);
 }
 
 /** A configuration as it may be shown: every secret, which has come from its reference by now, is masked. */
 export function withoutSecrets(config: Config): object {
   const schema = z.toJSONSchema(configSchema, { io: 'input' }) as SchemaNode;
-  const shown = structuredClone(config) as unknown as Shown;
-  for (const path of secretPaths(schema, config, '')) {
-    const parts = path.split('.');
-    const last = parts.pop()!;
-    parts.reduce((node, part) => node[part] as Shown, shown)[last] = '(set)';
-  }
-  return shown;
+  return withEach(config, markedPaths(schema, config, 'secret'), () => '(set)');
 }
 
-type Shown = Record<string, unknown>;
+/** A copy of a configuration with the values at some paths replaced. */
+function withEach<T extends object>(config: T, paths: readonly string[], replace: (value: unknown) => unknown): T {
+  const copy = structuredClone(config);
+  for (const path of paths) {
+    const parts = path.split('.');
+    const last = parts.pop()!;
+    const node = parts.reduce((within, part) => within[part] as Node, copy as Node);
+    node[last] = replace(node[last]);
+  }
+  return copy;
+}
+
+type Node = Record<string, unknown>;
 
 /** What is read of the schema's JSON form. */
 interface SchemaNode {
   readonly const?: unknown;
+  /** Marks of fields: given by reference only, and relative to the configuration file. */
   readonly secret?: boolean;
+  readonly path?: boolean;
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly additionalProperties?: boolean | SchemaNode;
   readonly items?: SchemaNode;
   readonly oneOf?: readonly SchemaNode[];
 }
 
-/** Paths of the secrets that a configuration has. */
-function secretPaths(node: SchemaNode, value: unknown, path: string): readonly string[] {
+/** Paths of the values that a configuration has in fields with a mark. */
+function markedPaths(node: SchemaNode, value: unknown, mark: 'secret' | 'path', path = ''): readonly string[] {
   if (value === undefined) return [];
-  if (node.secret === true) return [path];
+  if (node[mark] === true) return [path];
   if (typeof value !== 'object' || value === null) return [];
   const parts = Object.entries(value) as [string, unknown][];
   const form = node.oneOf?.find(({ properties = {} }) =>
@@ -368,16 +383,19 @@ function secretPaths(node: SchemaNode, value: unknown, path: string): readonly s
   return parts.flatMap(([name, part]) => {
     const others = typeof additionalProperties === 'object' ? additionalProperties : undefined;
     const below = Array.isArray(value) ? items : (properties[name] ?? others);
-    return below === undefined ? [] : secretPaths(below, part, path === '' ? name : `${path}.${name}`);
+    return below === undefined ? [] : markedPaths(below, part, mark, path === '' ? name : `${path}.${name}`);
   });
+}
+
+/** Providers with their files where the configuration file sees them. */
+function withAbsoluteFiles(providers: Parsed['providers'], folder: string): Parsed['providers'] {
+  const schema = z.toJSONSchema(providersSchema, { io: 'input' }) as SchemaNode;
+  return withEach(providers, markedPaths(schema, providers, 'path'), (file) => resolve(folder, file as string));
 }
 
 function requirePassphrase(passphrase: string): void {
   if (passphrase.length >= PASSPHRASE_BYTES_MIN) return;
-  throw new ClavigerError(
-    'INVALID_ARGUMENT',
-    `the configuration has mistakes:\n  \`seal.passphrase\`: has at least ${PASSPHRASE_BYTES_MIN} characters`,
-  );
+  throw mistaken([`  \`seal.passphrase\`: has at least ${PASSPHRASE_BYTES_MIN} characters`]);
 }
 
 /** One mistake: its path, what is wrong, and what is allowed. */
@@ -415,6 +433,7 @@ function withAbsolutePaths(config: Parsed, folder: string): Config {
       ? {}
       : { tls: { ...config.tls, certificate: absolute(config.tls.certificate), key: absolute(config.tls.key) } }),
     ...(config.seal === undefined ? {} : { seal: { ...config.seal, path: absolute(config.seal.path) } }),
+    providers: withAbsoluteFiles(config.providers, folder),
     alerts: withAbsoluteAlertPaths(config.alerts, folder),
     ...(config.policies === undefined ? {} : { policies: absolute(config.policies) }),
   };

@@ -21,6 +21,7 @@ import { recordSinks } from '../jobs/audit-sinks.ts';
 import { uuidV7 } from '../model/ids.ts';
 import { SYSTEM_TENANT_NAME } from '../model/principal.ts';
 import { aggregateDraft } from '../operations/execute.ts';
+import { Homes, type GroupSetup, type ProviderSetup } from '../operations/homes.ts';
 import { DEFAULT_RATE_LIMITS, RateLimiter, type RateLimits } from '../operations/limits.ts';
 import { Observer, SLOW_REQUEST_MS } from '../operations/observer.ts';
 import { RefusalThrottle } from '../operations/refusals.ts';
@@ -29,7 +30,8 @@ import { PolicyEngine } from '../policy/engine.ts';
 import { systemClock, type Clock } from '../ports/clock.ts';
 import { silentLog, type Log } from '../ports/log.ts';
 import type { Random } from '../ports/random.ts';
-import { SoftwareProvider } from '../providers/software/index.ts';
+import { commonConfig } from '../providers/config.ts';
+import { SOFTWARE_PROVIDER_NAME, SoftwareHome, SoftwareProvider } from '../providers/software/index.ts';
 import { Keyring } from '../seal/keyring.ts';
 import type { Unseal } from '../seal/root-key.ts';
 import { StoreCache } from '../store/cache.ts';
@@ -38,6 +40,7 @@ import { SqliteReader } from '../store/sqlite/reader.ts';
 import { alertsSchema, alertsSetup, type AlertsSetup } from './alerts-config.ts';
 import { NO_KEEPERS, openKeepers, type KeepersConfig } from './checkpoint-keepers.ts';
 import { openLogSigner, sealedSystemKey } from './log-key.ts';
+import { homeEvents } from './home-events.ts';
 import { readService } from './metrics/service.ts';
 import { ServerMetrics } from './metrics/server-metrics.ts';
 import { openTracer, type TracesConfig } from './tracing.ts';
@@ -45,6 +48,9 @@ import { VERSION } from './version.ts';
 
 /** What records commit to is kept as long, where nothing else is configured. */
 export const AUDIT_RETENTION_DAYS = 365;
+
+/** The built-in keystore beside other homes: what other providers are by default. */
+const SOFTWARE_HOME = commonConfig.parse({ name: SOFTWARE_PROVIDER_NAME });
 
 /** A stop waits no longer for receivers; what they have not taken comes after the next start. */
 const SINKS_STOP_MS = 5000;
@@ -67,6 +73,9 @@ export interface ServiceOptions {
   readonly sinks?: readonly SinkOptions[];
   /** Witnesses and copies of the log's checkpoints; none where it is not given. */
   readonly keepers?: KeepersConfig;
+  /** Providers that keys live in, beside the built-in keystore; none where it is not given. The service closes them. */
+  readonly providers?: readonly ProviderSetup[];
+  readonly groups?: readonly GroupSetup[];
   /** Folder of the operator's own Cedar policies. */
   readonly policies?: string | null;
   readonly allowConflictingRoles?: boolean;
@@ -169,6 +178,20 @@ async function openLocked(
     onForget: (keyHandleId) => ledger.forget(keyHandleId),
   });
 
+  const home = new SoftwareHome(async (keyId, version) => {
+    const found = await cache.key(keyId);
+    if (found === null) throw new ClavigerError('KEY_NOT_FOUND', `key \`${keyId}\` does not exist`);
+    const { tenantId, spec } = found.key;
+    return software.key({ tenantId, keyId, version, spec });
+  }, random);
+  const metrics = new ServerMetrics({ tenantName: async (id) => (await cache.tenant(id))?.name ?? id });
+  counting = metrics;
+  const homes = new Homes(
+    [{ provider: home, config: SOFTWARE_HOME }, ...(options.providers ?? [])],
+    options.groups ?? [],
+    { clock, random, events: homeEvents(metrics, log) },
+  );
+
   const refusals = new RefusalThrottle(
     () => clock.now(),
     (counted) => {
@@ -199,12 +222,10 @@ async function openLocked(
       },
     },
   });
-  const metrics = new ServerMetrics({ tenantName: async (id) => (await cache.tenant(id))?.name ?? id });
-  counting = metrics;
   const sinks = new SinkHost({ sinks: wantedSinks, databasePath: path, ledger, log, clock, version: VERSION });
   alerts.readLags(() => sinks.status());
   alerts.readKeepers(() => keepers.status());
-  readService(metrics, { cache, ledger, keepers, software, sinks, alerts, databasePath: path });
+  readService(metrics, { cache, ledger, keepers, software, homes, sinks, alerts, databasePath: path });
   const services: Services = {
     cache,
     ledger,
@@ -213,6 +234,7 @@ async function openLocked(
     policy,
     authenticator,
     software,
+    homes,
     limiter: new RateLimiter(limits),
     refusals,
     alerts,
@@ -234,6 +256,7 @@ async function openLocked(
     await alerts.stop();
     // Last of those that write: what was recorded until now is delivered too, where that goes well.
     await Promise.all([sinks.stop(SINKS_STOP_MS), keepers.finish()]);
+    await homes.close();
     software.close();
     // The writer's connection is the last: closing it puts what is in the WAL into the database file.
     reader.close();

@@ -8,6 +8,7 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { ClavigerError } from '../errors.ts';
+import { systemClock } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
 import { systemRandom } from '../crypto/random.ts';
 import { fileUnseal, type Unseal } from '../seal/root-key.ts';
@@ -16,6 +17,7 @@ import { ensureTenants, hasCredentials, issueFirstCredentials, type FirstCredent
 import { ROOT_KEY_FILE, unsealOf, type Config } from './config.ts';
 import { startHttp, type HttpServer } from './http-server.ts';
 import { openService, type OpenedService } from './open-service.ts';
+import { groupSetups, openProviders } from './providers-config.ts';
 
 export const DEV_CREDENTIALS_FILE = 'dev-credentials.json';
 /**
@@ -99,6 +101,7 @@ async function run(
   setFlagsFromString(`--min-semi-space-size=${SEMI_SPACE_MIB}`);
   requireProtected(listen.address, tls !== null, insecureHttp);
   const stopped = Promise.withResolvers<number>();
+  const providers = await openProviders(config.providers, { clock: systemClock, random: systemRandom, log });
   const opened = await openService({
     folder: store.folder,
     unseal,
@@ -110,6 +113,8 @@ async function run(
     sinks: config.audit.sinks,
     alerts: alertsSetup(config.alerts),
     keepers: config.audit,
+    providers,
+    groups: groupSetups(config.groups),
     policies: config.policies ?? null,
     allowConflictingRoles: dev,
     log,

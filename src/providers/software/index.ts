@@ -1,1 +1,2 @@
+export { SoftwareHome } from './home.ts';
 export { SoftwareProvider, SOFTWARE_PROVIDER_NAME } from './provider.ts';

@@ -48,6 +48,47 @@ export const METRICS = {
     labels: [],
     help: 'Decisions that were made again because what they had read has changed meanwhile',
   },
+  claviger_provider_calls_total: {
+    type: 'counter',
+    labels: ['provider', 'operation', 'code'],
+    help: 'Calls of providers, each attempt by itself, by the code of its outcome',
+  },
+  claviger_provider_call_duration_seconds: {
+    type: 'histogram',
+    labels: ['provider', 'operation'],
+    help: 'Time of a call of a provider, each attempt by itself',
+    buckets: REQUEST_SECONDS,
+  },
+  claviger_provider_calls_in_flight: {
+    type: 'gauge',
+    labels: ['provider'],
+    help: 'Calls of a provider that are under way',
+  },
+  claviger_provider_retries_total: {
+    type: 'counter',
+    labels: ['provider'],
+    help: 'Calls of a provider that were made again within a request',
+  },
+  claviger_provider_circuit: {
+    type: 'gauge',
+    labels: ['provider'],
+    help: 'State of the circuit of a provider: 0 closed, 1 half open, 2 open, 3 quarantined until an operator acts',
+  },
+  claviger_provider_failovers_total: {
+    type: 'counter',
+    labels: ['provider'],
+    help: 'Requests that another home answered because this provider did not',
+  },
+  claviger_wraps_missing_total: {
+    type: 'counter',
+    labels: ['provider'],
+    help: 'Ciphertexts that hold no wrap of this provider although its key is one of their homes',
+  },
+  claviger_homes_disagreed_total: {
+    type: 'counter',
+    labels: ['provider'],
+    help: 'Data keys that a provider unwrapped to something else than what the ciphertext commits to',
+  },
   claviger_http_connections: { type: 'gauge', labels: [], help: 'Open connections of the HTTP server' },
   claviger_tls_certificate_expiry_timestamp_seconds: {
     type: 'gauge',

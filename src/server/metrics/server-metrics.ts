@@ -6,11 +6,12 @@
  * @module
  */
 import { ClavigerError } from '../../errors.ts';
-import type { Metrics, Reading, Run } from '../../ports/metrics.ts';
+import type { Metrics, ProviderCall, Reading, Run } from '../../ports/metrics.ts';
 import { METRICS, type Definition, type MetricName } from './definitions.ts';
 import { Exposition, type LabelPairs } from './exposition.ts';
 import { Histogram } from './histogram.ts';
 import { LoopDelay } from './loop-delay.ts';
+import { ProviderCalls } from './provider-calls.ts';
 import { CODES, NONE, OTHER, Requests, type Series } from './requests.ts';
 
 type Read = () => Reading | Promise<Reading>;
@@ -25,6 +26,7 @@ export class ServerMetrics implements Metrics {
   readonly #requests = new Requests();
   readonly #groupJobs = new Histogram(METRICS.claviger_audit_group_jobs.buckets);
   readonly #commitSeconds = new Histogram(METRICS.claviger_audit_commit_duration_seconds.buckets);
+  readonly #providers = new ProviderCalls();
   readonly #loopDelay = new LoopDelay();
   readonly #readings = new Map<string, Read>();
   #inFlight = 0;
@@ -40,6 +42,10 @@ export class ServerMetrics implements Metrics {
       ['ok', this.#items - this.#itemsFailed],
       ['failed', this.#itemsFailed],
     ]);
+    this.read('claviger_provider_retries_total', () => this.#providers.retries.read());
+    this.read('claviger_provider_failovers_total', () => this.#providers.failovers.read());
+    this.read('claviger_wraps_missing_total', () => this.#providers.missing.read());
+    this.read('claviger_homes_disagreed_total', () => this.#providers.disagreed.read());
   }
 
   begin(): void {
@@ -51,6 +57,20 @@ export class ServerMetrics implements Metrics {
     this.#items += run.items;
     this.#itemsFailed += run.itemsFailed;
     this.#requests.add(run);
+    for (const provider of run.failovers) this.#providers.failovers.add(provider);
+    for (const provider of run.missingHomes) this.#providers.missing.add(provider);
+  }
+
+  providerCalled(call: ProviderCall): void {
+    this.#providers.add(call);
+  }
+
+  providerRetried(provider: string): void {
+    this.#providers.retries.add(provider);
+  }
+
+  disagreed(provider: string): void {
+    this.#providers.disagreed.add(provider);
   }
 
   repeated(): void {
@@ -85,6 +105,18 @@ export class ServerMetrics implements Metrics {
         case 'claviger_request_duration_seconds':
           text.head(name);
           for (const [labels, { seconds }] of shown) text.histogram(name, labels, seconds);
+          break;
+        case 'claviger_provider_calls_total':
+          text.head(name);
+          for (const { provider, operation, counts } of this.#providers.all()) {
+            for (const [code, count] of counts) text.sample(name, Object.entries({ provider, operation, code }), count);
+          }
+          break;
+        case 'claviger_provider_call_duration_seconds':
+          text.head(name);
+          for (const { provider, operation, seconds } of this.#providers.all()) {
+            text.histogram(name, Object.entries({ provider, operation }), seconds);
+          }
           break;
         case 'claviger_audit_group_jobs':
           writeHistogram(text, name, this.#groupJobs);

@@ -11,8 +11,10 @@ import type { Ledger } from '../../audit/ledger.ts';
 import type { SinkHost } from '../../audit/sinks/host.ts';
 import { slowTasks } from '../../crypto/slow-pool.ts';
 import { slowTurns } from '../../crypto/slow.ts';
+import type { Homes } from '../../operations/homes.ts';
 import type { Metrics, Reading } from '../../ports/metrics.ts';
 import type { SoftwareProvider } from '../../providers/software/index.ts';
+import type { CircuitState } from '../../resilience/index.ts';
 import type { StoreCache } from '../../store/cache.ts';
 import { VERSION } from '../version.ts';
 import { readProcess } from './process.ts';
@@ -22,14 +24,18 @@ export interface Parts {
   readonly ledger: Ledger;
   readonly keepers: CheckpointKeepers;
   readonly software: SoftwareProvider;
+  readonly homes: Homes;
   readonly sinks: SinkHost;
   readonly alerts: Alerts;
   readonly databasePath: string;
 }
 
+/** By the number that stands for each. */
+const CIRCUIT_STATES: readonly CircuitState[] = ['closed', 'half-open', 'open', 'quarantined'];
+
 /** Has the values of a service read at each scrape. */
 export function readService(metrics: Metrics, parts: Parts): void {
-  const { cache, ledger, keepers, sinks, alerts, software, databasePath } = parts;
+  const { cache, ledger, keepers, sinks, alerts, software, homes, databasePath } = parts;
   metrics.read('claviger_build_info', () => [[VERSION, 1]]);
   metrics.read('claviger_audit_records_total', () => ledger.size);
   metrics.read('claviger_audit_checkpoint_records', () => ledger.checkpoint?.size ?? null);
@@ -92,6 +98,12 @@ export function readService(metrics: Metrics, parts: Parts): void {
   metrics.read('claviger_cache_hits_total', () => cache.counts.hits);
   metrics.read('claviger_cache_misses_total', () => cache.counts.misses);
   metrics.read('claviger_cache_entries', () => cache.counts.entries);
+  metrics.read('claviger_provider_calls_in_flight', () =>
+    homes.guards.map((guard) => [guard.name, guard.status().inFlight]),
+  );
+  metrics.read('claviger_provider_circuit', () =>
+    homes.guards.map((guard) => [guard.name, CIRCUIT_STATES.indexOf(guard.status().state)]),
+  );
   metrics.read('claviger_open_key_versions', () => software.openCount);
   metrics.read('claviger_store_bytes', async () => [
     ['database', await sizeOf(databasePath)],

@@ -1,0 +1,346 @@
+/**
+ * Making the native keys of a version at its homes, and ending them.
+ *
+ * Where a key has one home, that home makes the material. A symmetric encryption key has material of its own in each
+ * home, for each wraps the same data key. What has to be the same everywhere (one pair that any home signs with, a MAC
+ * key) is made here and imported; a key that says so has siblings instead, a pair of its own in each home.
+ *
+ * @module
+ */
+import { generateMaterial } from '../crypto/key-material.ts';
+import { ClavigerError, toClavigerError } from '../errors.ts';
+import { ADOPT_NATIVE_KEY } from '../model/operation.ts';
+import type { Backing, HomesRule, Key, KeyVersion } from '../model/key.ts';
+import { isAsymmetric, SPECS, type Spec, type Usage } from '../model/spec.ts';
+import type { BackingInfo, CallOptions, CapabilityOperation, Provider, WantedKey } from '../providers/provider.ts';
+import { SOFTWARE_PROVIDER_NAME } from '../providers/software/index.ts';
+import type { Guard } from '../resilience/index.ts';
+import { HOMES_MAX } from '../envelope/ciphertext.ts';
+import type { Change } from '../store/change.ts';
+import { isSoftwareOnly } from './homes.ts';
+import type { OutsideWork } from './operation.ts';
+import type { Scope } from './scope.ts';
+
+/** What `scope.done` gives `MadeHomes` by. */
+export const HOMES_MADE = 'homes';
+/** A native key takes a cloud or a device seconds to make. */
+const MAKE_DEADLINE_MS = 60_000;
+
+/** A home that a key is to have: a new native key, or one that is there. */
+export interface WantedHome {
+  readonly provider: string;
+  readonly ref?: string | undefined;
+}
+
+export interface HomesInput {
+  readonly backings?: readonly WantedHome[] | undefined;
+  /** Name of a configured group; instead of `backings`. */
+  readonly group?: string | undefined;
+  readonly onHomeRefusal?: HomesRule['onHomeRefusal'] | undefined;
+  /** True to have a key pair of its own in each home. */
+  readonly siblings?: boolean | undefined;
+}
+
+/** The homes of one version, made. */
+export interface MadeHomes {
+  readonly backings: readonly Backing[];
+  readonly publicKey: Uint8Array | null;
+  /** Material for our own store, sealed; null where the built-in keystore is none of the homes. */
+  readonly sealed: Uint8Array | null;
+}
+
+export interface WantedHomes {
+  readonly rule: HomesRule;
+  readonly homes: readonly WantedHome[];
+}
+
+/**
+ * What a caller wants of homes; null where the built-in keystore is all of it.
+ *
+ * @throws INVALID_ARGUMENT
+ */
+export async function wantedHomes(scope: Scope, input: HomesInput): Promise<WantedHomes | null> {
+  const { backings, group, onHomeRefusal = 'refuse', siblings = false } = input;
+  const { name: tenantName } = await scope.tenant();
+  const { homes } = scope.services;
+  if (group !== undefined && backings !== undefined) {
+    throw new ClavigerError('INVALID_ARGUMENT', 'give `backings` or a `group`, not both');
+  }
+  if (group !== undefined) {
+    const { members } = homes.group(group, tenantName);
+    const rule = { group, providers: members, onHomeRefusal, siblings };
+    return { rule, homes: members.map((provider) => ({ provider })) };
+  }
+  if (backings === undefined || (isSoftwareOnly(backings.map(({ provider }) => provider)) && backings.length <= 1)) {
+    const given = backings?.find(({ ref }) => ref !== undefined);
+    if (given !== undefined) throw noneToAdopt();
+    return null;
+  }
+  if (backings.length > HOMES_MAX) throw new ClavigerError('INVALID_ARGUMENT', `a key has at most ${HOMES_MAX} homes`);
+  for (const { provider } of backings) homes.guard(provider, tenantName);
+  const providers = backings.map(({ provider }) => provider);
+  if (new Set(providers).size !== providers.length && backings.every(({ ref }) => ref === undefined)) {
+    throw new ClavigerError('INVALID_ARGUMENT', '`backings` names a provider twice');
+  }
+  return { rule: { group: null, providers, onHomeRefusal, siblings }, homes: backings };
+}
+
+/**
+ * Checks, before any call, that each home can hold and use such a key.
+ *
+ * @throws UNSUPPORTED that names the provider and what it lacks; PERMISSION_DENIED where a native key may not be adopted
+ */
+export async function requireHomesFit(
+  scope: Scope,
+  key: Pick<Key, 'spec' | 'usage' | 'tenantId'>,
+  { rule, homes }: WantedHomes,
+): Promise<void> {
+  const { name: tenantName } = await scope.tenant(key.tenantId);
+  const replicated = isReplicated(key.spec, rule, homes);
+  if (replicated && SPECS[key.spec].family === 'hmac' && rule.siblings) {
+    throw new ClavigerError('INVALID_ARGUMENT', 'a MAC key has no siblings: whoever verifies needs the same key');
+  }
+  if (homes.some(({ ref }) => ref !== undefined)) {
+    scope.authorize({ kind: 'tenant', tenantId: key.tenantId }, undefined, ADOPT_NATIVE_KEY);
+  }
+  for (const { provider: name, ref } of homes) {
+    if (name === SOFTWARE_PROVIDER_NAME && ref !== undefined) throw noneToAdopt();
+    const { provider } = scope.services.homes.guard(name, tenantName);
+    requireCan(provider, USE_OF[key.usage](key.spec), key.spec);
+    if (ref !== undefined || name === SOFTWARE_PROVIDER_NAME) continue;
+    requireCan(provider, replicated ? 'import' : 'create', key.spec);
+  }
+}
+
+/**
+ * Makes or adopts the native keys of a version. Outside work: nothing of it is in the store yet.
+ *
+ * @param previous the version before, whose native keys get a new version where their service has such
+ * @throws the first failure, after what was made has been destroyed again
+ */
+async function makeHomes(
+  scope: Scope,
+  key: Key,
+  version: number,
+  { rule, homes }: WantedHomes,
+  previous: KeyVersion | null = null,
+): Promise<MadeHomes> {
+  const { services } = scope;
+  const { name: tenantName } = await scope.tenant(key.tenantId);
+  const replicated = isReplicated(key.spec, rule, homes);
+  const own = homes.some(({ provider }) => provider === SOFTWARE_PROVIDER_NAME);
+  const ours = own || replicated ? await generateMaterial(key.spec, services.random) : null;
+  using material = ours?.privateMaterial;
+  const publicKey = ours?.publicKey ?? null;
+  const place = { purpose: 'key-material', tenantId: key.tenantId, id: key.id, version } as const;
+  const sealed = own ? await services.keyring.seal(place, material!.reveal()) : null;
+  const wanted: WantedKey = {
+    spec: key.spec,
+    usage: key.usage,
+    name: `claviger-${key.id}-v${version}`,
+    tags: { 'claviger-key': key.id, 'claviger-tenant': key.tenantId, 'claviger-version': String(version) },
+  };
+  const making = homes.map(async ({ provider: name, ref }, at): Promise<Backing> => {
+    const number = at + 1;
+    if (name === SOFTWARE_PROVIDER_NAME) {
+      const pair = publicKey === null || replicated || homes.length === 1 ? {} : { publicKey: base64(publicKey) };
+      return { number, provider: name, ref: `${key.id}/${version}`, ...pair };
+    }
+    const guard = services.homes.guard(name, tenantName);
+    if (ref !== undefined) return adopted(scope, guard, key, number, ref);
+    const before = previous?.backings.find((backing) => backing.provider === name && backing.adopted !== true);
+    const info = await madeAt(guard, wanted, replicated ? material!.reveal() : null, before?.ref ?? null);
+    return backingOf(number, name, key.spec, info);
+  });
+  const settled = await Promise.allSettled(making);
+  const failed = settled.find((result) => result.status === 'rejected');
+  const backings = settled.filter((result) => result.status === 'fulfilled').map(({ value }) => value);
+  try {
+    if (failed !== undefined) throw failed.reason;
+    if (!isAsymmetric(key.spec)) return { backings, publicKey: null, sealed };
+    return { backings: pairsOf(backings, rule), publicKey: firstPublicKey(backings, publicKey), sealed };
+  } catch (error) {
+    await destroyHomes(scope, backings).catch((cause: unknown) =>
+      services.log.write('error', 'a native key is left behind', { keyId: key.id, cause: String(cause) }),
+    );
+    throw error;
+  }
+}
+
+/** The work of making homes, for an operation to ask for; `scope.done` gives what was made by the same name. */
+export function outsideHomes(
+  scope: Scope,
+  key: Key,
+  version: number,
+  wanted: WantedHomes,
+  previous: KeyVersion | null = null,
+): { readonly outside: OutsideWork } {
+  scope.note({ provider: wanted.homes.map(({ provider }) => provider).join(','), keyVersion: version });
+  return {
+    outside: {
+      name: HOMES_MADE,
+      work: () => makeHomes(scope, key, version, wanted, previous),
+      undo: async (made) => void (await destroyHomes(scope, (made as MadeHomes).backings)),
+    },
+  };
+}
+
+/** What puts a version's homes into the store. */
+export function homeChanges(key: Key, version: number, { backings, sealed }: MadeHomes): readonly Change[] {
+  const material: Change[] = sealed === null ? [] : [{ put: 'material', keyId: key.id, version, sealed }];
+  const natives = backings.flatMap(({ nativeId }): Change[] =>
+    nativeId === undefined ? [] : [{ put: 'nativeKey', nativeId, tenantId: key.tenantId }],
+  );
+  return [...material, ...natives];
+}
+
+/**
+ * Destroys the native keys that were made for us; those that were adopted stay, and so do those of a provider that is not
+ * configured any more.
+ *
+ * @returns names of the providers whose keys stay
+ * @throws the first failure, after all were tried
+ */
+export async function destroyHomes(scope: Scope, backings: readonly Backing[]): Promise<readonly string[]> {
+  const { guards } = scope.services.homes;
+  const kept: string[] = [];
+  const going = backings.flatMap(({ provider, ref, adopted: foreign }) => {
+    if (provider === SOFTWARE_PROVIDER_NAME) return [];
+    const guard = guards.find(({ name }) => name === provider);
+    const lifecycle = guard?.provider.lifecycle;
+    if (guard !== undefined && lifecycle !== undefined && foreign !== true) {
+      return [guard.call('destroy', true, (options) => lifecycle.destroy(ref, options), within())];
+    }
+    kept.push(provider);
+    return [];
+  });
+  const failed = (await Promise.allSettled(going)).find((result) => result.status === 'rejected');
+  if (failed !== undefined && !isGone(failed.reason)) throw failed.reason;
+  return kept;
+}
+
+/** Where each home must have the same material, so that it is made here and imported. */
+function isReplicated(spec: Spec, rule: HomesRule, homes: readonly WantedHome[]): boolean {
+  if (spec === 'AES-256-GCM' || homes.length < 2 || rule.siblings) return false;
+  return homes.some(({ ref }) => ref === undefined);
+}
+
+function madeAt(
+  guard: Guard,
+  wanted: WantedKey,
+  material: Uint8Array | null,
+  before: string | null,
+): Promise<BackingInfo> {
+  const { lifecycle } = guard.provider;
+  if (lifecycle === undefined) throw cannot(guard.provider, 'create', wanted.spec);
+  if (material !== null) {
+    if (lifecycle.importMaterial === undefined) throw cannot(guard.provider, 'import', wanted.spec);
+    return guard.call('import', false, (options) => lifecycle.importMaterial!(wanted, material, options), within());
+  }
+  if (before !== null && lifecycle.rotate !== undefined) {
+    return guard.call('rotate', false, (options) => lifecycle.rotate!(before, options), within());
+  }
+  return guard.call('create', false, (options) => lifecycle.create(wanted, options), within());
+}
+
+/** Takes a native key that is there, if it is what the key is to be, and if it is nobody else's. */
+async function adopted(
+  scope: Scope,
+  guard: Guard,
+  key: Pick<Key, 'spec' | 'usage' | 'tenantId'>,
+  number: number,
+  reference: string,
+): Promise<Backing> {
+  const ask = <T>(name: string, work: (options: CallOptions) => Promise<T>): Promise<T> =>
+    guard.call(name, true, work, within());
+  const ref = await ask('resolve', (options) => guard.provider.resolve(reference, options));
+  const info = await ask('describe', (options) => guard.provider.describe(ref, options));
+  scope.services.homes.requireAdoptable(guard.name, info.nativeId);
+  const owner = await scope.services.cache.store.nativeKeyTenant(info.nativeId);
+  if (owner !== null && owner !== key.tenantId) {
+    throw new ClavigerError(
+      'PERMISSION_DENIED',
+      `the native key of provider \`${guard.name}\` belongs to another tenant`,
+    );
+  }
+  const wrong =
+    info.spec !== key.spec
+      ? `its spec is \`${info.spec ?? 'unknown'}\`, not \`${key.spec}\``
+      : info.usage !== null && info.usage !== key.usage
+        ? `it is for \`${info.usage}\`, not for \`${key.usage}\``
+        : info.state !== 'enabled'
+          ? `its state is \`${info.state}\``
+          : null;
+  if (wrong !== null) {
+    throw new ClavigerError('INVALID_ARGUMENT', `cannot adopt the native key of provider \`${guard.name}\`: ${wrong}`);
+  }
+  return { ...backingOf(number, guard.name, key.spec, info), adopted: true };
+}
+
+function backingOf(number: number, provider: string, spec: Spec, info: BackingInfo): Backing {
+  const { ref, nativeId, publicKey } = info;
+  if (isAsymmetric(spec) && publicKey === null) {
+    throw new ClavigerError('PROVIDER_INTEGRITY', `provider \`${provider}\` gave no public key with its key`);
+  }
+  return { number, provider, ref, nativeId, ...(publicKey === null ? {} : { publicKey: base64(publicKey) }) };
+}
+
+/**
+ * Backings of a key pair. One pair needs no public key beside the version's; several are kept where the key says so.
+ *
+ * @throws INVALID_ARGUMENT where the homes have different pairs and the key does not say so
+ */
+function pairsOf(backings: readonly Backing[], { siblings }: HomesRule): readonly Backing[] {
+  const pairs = new Set(backings.flatMap(({ publicKey }) => publicKey ?? []));
+  if (siblings && pairs.size > 1) return backings;
+  if (pairs.size > 1) {
+    throw new ClavigerError(
+      'INVALID_ARGUMENT',
+      'the homes have different key pairs; say `siblings: true` if any of them may sign for the key',
+    );
+  }
+  return backings.map(({ publicKey: _, ...backing }) => backing);
+}
+
+function firstPublicKey([first]: readonly Backing[], ours: Uint8Array | null): Uint8Array | null {
+  return first?.publicKey === undefined ? ours : Buffer.from(first.publicKey, 'base64');
+}
+
+/** Usage → what a home must be able to do. */
+const USE_OF: Readonly<Record<Usage, (spec: Spec) => CapabilityOperation>> = {
+  'encrypt-decrypt': (spec) => (spec === 'AES-256-GCM' ? 'wrap' : 'decrypt'),
+  'sign-verify': () => 'sign',
+  mac: () => 'mac',
+  'key-agreement': () => 'agree',
+  kem: () => 'decapsulate',
+};
+
+function requireCan(provider: Provider, operation: CapabilityOperation, spec: Spec): void {
+  if (provider.capabilities().some((row) => row.operation === operation && row.spec === spec)) return;
+  throw cannot(provider, operation, spec);
+}
+
+function cannot({ name, kind }: Provider, operation: CapabilityOperation, spec: Spec): ClavigerError {
+  return new ClavigerError(
+    'UNSUPPORTED',
+    `provider \`${name}\` (${kind}) cannot ${operation} keys of spec \`${spec}\``,
+  );
+}
+
+function noneToAdopt(): ClavigerError {
+  return new ClavigerError('INVALID_ARGUMENT', 'the built-in keystore has no native keys to adopt; leave `ref` out');
+}
+
+function within(): { readonly signal: AbortSignal; readonly deadlineMs: number } {
+  return { signal: new AbortController().signal, deadlineMs: performance.now() + MAKE_DEADLINE_MS };
+}
+
+/** What is gone needs no destruction. */
+function isGone(reason: unknown): boolean {
+  const { code } = toClavigerError(reason);
+  return code === 'KEY_NOT_FOUND' || code === 'KEY_STATE';
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64');
+}

@@ -1,0 +1,195 @@
+/**
+ * The homes of keys: every configured provider behind its guard, the groups of them, and which of both a tenant may use.
+ *
+ * A key whose only home is the built-in keystore does not come here; its way is `Scope.handle`.
+ *
+ * @module
+ */
+import { ClavigerError } from '../errors.ts';
+import { printable } from '../model/ids.ts';
+import type { Backing, HomesRule, Key, KeyVersion } from '../model/key.ts';
+import type { CommonConfig } from '../providers/config.ts';
+import type { Provider } from '../providers/provider.ts';
+import { SOFTWARE_PROVIDER_NAME } from '../providers/software/index.ts';
+import { Guard, type GroupSettings, type GuardEvents, type Home } from '../resilience/index.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Random } from '../ports/random.ts';
+
+/** How the homes of a key work together where its group, or the lack of one, says nothing else. */
+export const DEFAULT_GROUP: GroupSettings = {
+  wrapQuorum: 1,
+  wrapGraceMs: 250,
+  deadlineMs: 5000,
+  balance: 'order',
+  hedgeMs: null,
+};
+
+/** A configured provider, opened. */
+export interface ProviderSetup {
+  readonly provider: Provider;
+  readonly config: Omit<CommonConfig, 'name'>;
+}
+
+/** A configured group. */
+export interface GroupSetup {
+  readonly name: string;
+  readonly members: readonly string[];
+  /** Provider → share of the load, for `weighted`. */
+  readonly weights: Readonly<Record<string, number>>;
+  readonly settings: GroupSettings;
+  /** Names of the tenants that may use it; null for all. */
+  readonly tenants: readonly string[] | null;
+}
+
+/** A backing whose provider is not configured any more, or not for this tenant. */
+export interface LostHome {
+  readonly backing: Backing;
+  readonly reason: string;
+}
+
+/** The homes of one version, in the order of its backings. */
+export interface VersionHomes {
+  readonly homes: readonly (Home & { readonly backing: Backing })[];
+  readonly lost: readonly LostHome[];
+  readonly settings: GroupSettings;
+}
+
+interface Configured {
+  readonly guard: Guard;
+  readonly tenants: readonly string[] | null;
+  readonly adopt: readonly RegExp[];
+}
+
+export class Homes {
+  readonly #providers = new Map<string, Configured>();
+  readonly #groups = new Map<string, GroupSetup>();
+  /** A version is another object after each change, and the configuration stands still. */
+  readonly #ofVersion = new WeakMap<KeyVersion, VersionHomes>();
+  /** Keys that were used since the last round of describing. */
+  #used = new Set<string>();
+
+  constructor(
+    providers: readonly ProviderSetup[],
+    groups: readonly GroupSetup[],
+    ports: { readonly clock: Clock; readonly random: Random; readonly events?: GuardEvents },
+  ) {
+    for (const { provider, config } of providers) {
+      this.#providers.set(provider.name, {
+        guard: new Guard(provider, config, ports),
+        tenants: config.tenants ?? null,
+        adopt: config.adopt.map(patternOf),
+      });
+    }
+    for (const group of groups) this.#groups.set(group.name, group);
+  }
+
+  /** Every provider, in the order of the configuration. */
+  get guards(): readonly Guard[] {
+    return [...this.#providers.values()].map(({ guard }) => guard);
+  }
+
+  /** Ids of the keys that were used since this was asked last. */
+  takeUsed(): ReadonlySet<string> {
+    const used = this.#used;
+    this.#used = new Set();
+    return used;
+  }
+
+  /**
+   * A provider that a tenant may use.
+   *
+   * @throws INVALID_ARGUMENT where there is none of this name, for this tenant: one answer for both
+   */
+  guard(name: string, tenantName: string): Guard {
+    const found = this.#providers.get(name);
+    if (found !== undefined && mayUse(found.tenants, tenantName)) return found.guard;
+    const names = this.#namesFor(tenantName);
+    throw new ClavigerError(
+      'INVALID_ARGUMENT',
+      `no provider \`${printable(name)}\` is configured; there ${names.length === 1 ? 'is' : 'are'} ${listed(names)}`,
+    );
+  }
+
+  /** @throws INVALID_ARGUMENT where there is none of this name, for this tenant */
+  group(name: string, tenantName: string): GroupSetup {
+    const found = this.#groups.get(name);
+    if (found !== undefined && mayUse(found.tenants, tenantName)) return found;
+    const names = [...this.#groups.values()].filter(({ tenants }) => mayUse(tenants, tenantName));
+    const there = names.length === 0 ? '' : `; there is ${listed(names.map((group) => group.name))}`;
+    throw new ClavigerError('INVALID_ARGUMENT', `no provider group \`${printable(name)}\` is configured${there}`);
+  }
+
+  /** @throws PERMISSION_DENIED where the provider's configuration lets nobody adopt this native key */
+  requireAdoptable(provider: string, nativeId: string): void {
+    const { adopt = [] } = this.#providers.get(provider) ?? {};
+    if (adopt.some((pattern) => pattern.test(nativeId))) return;
+    throw new ClavigerError(
+      'PERMISSION_DENIED',
+      `provider \`${provider}\` lets nobody adopt \`${printable(nativeId)}\`: its \`adopt\` patterns do not name it`,
+    );
+  }
+
+  /** The providers that new versions of a key are made in. */
+  membersOf(rule: HomesRule): readonly string[] {
+    if (rule.group === null) return rule.providers;
+    return this.#groups.get(rule.group)?.members ?? rule.providers;
+  }
+
+  /** Where a version lives now. */
+  ofVersion(key: Key, version: KeyVersion, tenantName: string): VersionHomes {
+    this.#used.add(key.id);
+    const known = this.#ofVersion.get(version);
+    if (known !== undefined) return known;
+    const made = this.#findHomes(key, version, tenantName);
+    this.#ofVersion.set(version, made);
+    return made;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.guards.map((guard) => guard.close()));
+  }
+
+  #findHomes(key: Key, version: KeyVersion, tenantName: string): VersionHomes {
+    const group = key.homes?.group == null ? undefined : this.#groups.get(key.homes.group);
+    const homes: (Home & { readonly backing: Backing })[] = [];
+    const lost: LostHome[] = [];
+    for (const backing of version.backings) {
+      if (backing.removedAt !== undefined) continue;
+      const found = this.#providers.get(backing.provider);
+      if (backing.quarantined !== undefined) {
+        lost.push({ backing, reason: `its key was taken out: ${backing.quarantined.code}` });
+      } else if (found === undefined) {
+        lost.push({ backing, reason: 'it is not configured any more' });
+      } else if (!mayUse(found.tenants, tenantName)) {
+        lost.push({ backing, reason: 'its configuration names other tenants' });
+      } else {
+        const weight = group?.weights[backing.provider];
+        const native = found.guard.provider.key(backing.ref, key.spec);
+        homes.push({ guard: found.guard, key: native, backing, ...(weight === undefined ? {} : { weight }) });
+      }
+    }
+    return { homes, lost, settings: group?.settings ?? DEFAULT_GROUP };
+  }
+
+  #namesFor(tenantName: string): readonly string[] {
+    return [...this.#providers].filter(([, { tenants }]) => mayUse(tenants, tenantName)).map(([name]) => name);
+  }
+}
+
+/** True where a key's homes are the built-in keystore alone. */
+export function isSoftwareOnly(providers: readonly string[]): boolean {
+  return providers.every((name) => name === SOFTWARE_PROVIDER_NAME);
+}
+
+function mayUse(tenants: readonly string[] | null, tenantName: string): boolean {
+  return tenants === null || tenants.includes(tenantName);
+}
+
+/** A pattern of the configuration: `*` stands for any characters, all else for itself. */
+function patternOf(text: string): RegExp {
+  return new RegExp(`^${text.split('*').map(RegExp.escape).join('.*')}$`, 's');
+}
+
+function listed(names: readonly string[]): string {
+  return names.map((name) => `\`${name}\``).join(', ');
+}

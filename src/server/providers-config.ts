@@ -1,0 +1,127 @@
+/**
+ * Providers and groups in the configuration file, and how they are opened.
+ *
+ * @module
+ */
+import { z } from 'zod';
+import { DEFAULT_GROUP, type GroupSetup, type ProviderSetup } from '../operations/homes.ts';
+import { providerName } from '../providers/config.ts';
+import { openProvider, providerConfig, type ProviderConfig } from '../providers/adapters.ts';
+import type { ProviderPorts } from '../providers/registry.ts';
+import { SOFTWARE_PROVIDER_NAME } from '../providers/software/index.ts';
+import { HOMES_MAX } from '../envelope/ciphertext.ts';
+
+const BALANCES = ['order', 'least-latency', 'weighted'] as const;
+const ms = z.int().min(0).max(600_000);
+
+const group = z
+  .strictObject({
+    name: providerName.describe('Name of the group; keys keep it, so it stays the same.'),
+    members: z
+      .array(providerName)
+      .min(1)
+      .max(HOMES_MAX)
+      .refine((names) => new Set(names).size === names.length, 'must not name a provider twice')
+      .describe('Providers that a key of the group lives in; `software` is the built-in keystore.'),
+    wrapQuorum: z
+      .int()
+      .min(1)
+      .max(HOMES_MAX)
+      .default(DEFAULT_GROUP.wrapQuorum)
+      .describe('Homes that must have wrapped a data key before anything is answered.'),
+    wrapGraceMs: ms
+      .default(DEFAULT_GROUP.wrapGraceMs)
+      .describe('Milliseconds that the homes beyond the quorum are waited for.'),
+    deadlineMs: ms
+      .min(10)
+      .default(DEFAULT_GROUP.deadlineMs)
+      .describe('Milliseconds after which a request ends, whatever was tried.'),
+    balance: z
+      .enum(BALANCES)
+      .default(DEFAULT_GROUP.balance)
+      .describe('Which home is asked first: the first of `members`, the quickest, or by `weights`.'),
+    weights: z
+      .record(providerName, z.number().min(0).max(1000))
+      .default({})
+      .describe('Share of the requests of each member, for `balance: weighted`; 1 where none is given.'),
+    hedgeMs: ms
+      .min(1)
+      .optional()
+      .describe('Milliseconds after which a second home is asked as well, where asking twice does no harm.'),
+    tenants: z
+      .array(z.string().min(1))
+      .min(1)
+      .optional()
+      .describe('Names of the tenants that may use it; all where it is not given.'),
+  })
+  .refine(({ members, wrapQuorum }) => wrapQuorum <= members.length, {
+    path: ['wrapQuorum'],
+    message: 'must not be more than there are `members`',
+  });
+
+export const providersSchema = z
+  .array(providerConfig)
+  .refine((list) => new Set(list.map(({ name }) => name)).size === list.length, 'have names of their own')
+  .refine((list) => list.every(({ name }) => name !== SOFTWARE_PROVIDER_NAME), {
+    message: `must not be named \`${SOFTWARE_PROVIDER_NAME}\`: that is the built-in keystore`,
+  })
+  .default([])
+  .describe('Services and devices that keys live in, beside the built-in keystore.');
+
+export const groupsSchema = z
+  .array(group)
+  .refine((list) => new Set(list.map(({ name }) => name)).size === list.length, 'have names of their own')
+  .default([])
+  .describe('Providers that keys live in together.');
+
+export type GroupConfig = z.output<typeof group>;
+
+/** Mistakes of the groups that only the providers show: each a line, with its path. */
+export function groupMistakes(
+  providers: readonly { readonly name: string }[],
+  groups: readonly GroupConfig[],
+): readonly string[] {
+  const known = new Set([SOFTWARE_PROVIDER_NAME, ...providers.map(({ name }) => name)]);
+  return groups.flatMap(({ members, weights }, at) => [
+    ...members.flatMap((name, index) =>
+      known.has(name)
+        ? []
+        : [`\`groups.${at}.members.${index}\`: there is no provider \`${name}\`; there are ${[...known].join(', ')}`],
+    ),
+    ...Object.keys(weights).flatMap((name) =>
+      members.includes(name) ? [] : [`\`groups.${at}.weights.${name}\`: is none of the \`members\``],
+    ),
+  ]);
+}
+
+export function groupSetups(groups: readonly GroupConfig[]): readonly GroupSetup[] {
+  return groups.map(({ name, members, weights, tenants, hedgeMs, ...settings }) => {
+    const { wrapQuorum, wrapGraceMs, deadlineMs, balance } = settings;
+    return {
+      name,
+      members,
+      weights,
+      tenants: tenants ?? null,
+      settings: { wrapQuorum, wrapGraceMs, deadlineMs, balance, hedgeMs: hedgeMs ?? null },
+    };
+  });
+}
+
+/**
+ * Opens every provider, or none.
+ *
+ * @throws PROVIDER_MISCONFIGURED
+ */
+export async function openProviders(
+  configs: readonly ProviderConfig[],
+  ports: ProviderPorts,
+): Promise<readonly ProviderSetup[]> {
+  const opened: ProviderSetup[] = [];
+  try {
+    for (const config of configs) opened.push({ provider: await openProvider(config, ports), config });
+    return opened;
+  } catch (error) {
+    await Promise.allSettled(opened.map(({ provider }) => provider.close()));
+    throw error;
+  }
+}
