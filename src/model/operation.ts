@@ -89,6 +89,7 @@ export const GOVERN_OPERATIONS = [
   'ExplainPolicy',
   'GetHealth',
   'GetMetrics',
+  'ClearProvider',
 ] as const;
 
 /** What only the service's own jobs do. */

@@ -15,10 +15,20 @@ import type { Scope } from './scope.ts';
 export const INPUT_BYTES_MAX = 4096;
 
 /** Which key, and which version of it, made a result. */
-export interface MadeBy {
+export interface MadeBy extends Partial<ServedBy> {
   readonly keyId: string;
   readonly arn: string;
   readonly keyVersion: number;
+}
+
+/** Which homes did the work: part of every answer of a key with homes outside. */
+export interface ServedBy {
+  /** Names of the providers that did the work, joined by commas. */
+  readonly provider: string | null;
+  /** Names of those that were to do it and did not, in the order in which they were asked. */
+  readonly failovers: readonly string[];
+  /** Names of the homes that hold no wrap of what was encrypted: `rewrap` completes it. */
+  readonly missingHomes: readonly string[];
 }
 
 export function madeBy(scope: Scope, key: Key, version: KeyVersion): MadeBy | Promise<MadeBy> {

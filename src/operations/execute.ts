@@ -13,7 +13,9 @@ import type { Phase, RecordDraft } from '../audit/record.ts';
 import { ClavigerError, toClavigerError } from '../errors.ts';
 import type { OperationName } from '../model/operation.ts';
 import type { Principal } from '../model/principal.ts';
-import type { Change } from '../store/change.ts';
+import { monotonicMs } from '../ports/clock.ts';
+import type { Change, Intent } from '../store/change.ts';
+import type { ServedBy } from './crypto-input.ts';
 import type { Observation } from './observer.ts';
 import type { Call, Effect, Operation, OutsideWork } from './operation.ts';
 import { NO_FACTS, outsideName, Scope, type Facts } from './scope.ts';
@@ -31,7 +33,7 @@ export interface Recorded {
 }
 
 export type Answer<O> =
-  | (Recorded & { readonly kind: 'output'; readonly output: O })
+  | (Recorded & { readonly kind: 'output'; readonly output: O; readonly served: ServedBy | null })
   /** A repeat of a change that was answered before, with that answer. */
   | (Recorded & { readonly kind: 'replay'; readonly answer: string });
 
@@ -211,10 +213,10 @@ async function attemptOnce<I, O>(
   }
   if (refusal !== null) throw new RefusedError(refusal, index);
   observation.code = outcomeOf(effect!);
-  if ('signs' in effect!) return { kind: 'output', output: effect.finish(receipt.signatures), index };
+  if ('signs' in effect!) return { kind: 'output', output: effect.finish(receipt.signatures), served: null, index };
   const { output } = effect!;
-  if (scope!.served) return { kind: 'output', output: { ...output, ...servedBy(scope!.facts) }, index };
-  return output instanceof Kept ? { kind: 'replay', answer: output.answer, index } : { kind: 'output', output, index };
+  if (output instanceof Kept) return { kind: 'replay', answer: output.answer, index };
+  return { kind: 'output', output, served: scope!.served ? servedBy(scope!.facts) : null, index };
 }
 
 /**
@@ -288,6 +290,27 @@ export function aggregateDraft(
     atMs,
     startedMs: 0,
     aggregate: { count, fromMs, toMs },
+  };
+}
+
+/** The outcome of a change outside the store that a crash cut short. */
+export function interruptedDraft(intent: Intent, atMs: number): RecordDraft {
+  const { requestId, tenantId, principal, operation, keyId, provider, backing } = intent;
+  return {
+    ...NO_FACTS,
+    phase: 'outcome',
+    tenantId,
+    principal,
+    source: null,
+    operation,
+    keyId,
+    provider,
+    backing,
+    policies: [],
+    requestId,
+    atMs,
+    startedMs: monotonicMs(),
+    aggregate: null,
   };
 }
 
@@ -372,16 +395,6 @@ function draftOf(name: OperationName, call: Call, scope: Scope | null, atMs: num
     startedMs: call.startedMs,
     aggregate: null,
   };
-}
-
-/** Which homes did the work: part of every answer that came from one. */
-export interface ServedBy {
-  /** Names of the providers that did the work, joined by commas. */
-  readonly provider: string | null;
-  /** Names of those that were to do it and did not, in the order in which they were asked. */
-  readonly failovers: readonly string[];
-  /** Names of the homes that hold no wrap of what was encrypted: `rewrap` completes it. */
-  readonly missingHomes: readonly string[];
 }
 
 function servedBy({ provider, failovers, missingHomes }: Facts): ServedBy {

@@ -6,6 +6,7 @@
 import type { SinkStatus } from '../audit/sinks/host.ts';
 import type { KeeperStatus } from '../audit/keepers.ts';
 import type { Operation } from './operation.ts';
+import { providerHealth, type ProviderHealth } from './provider-health.ts';
 
 export interface HealthOutput {
   readonly status: 'ok' | 'failed';
@@ -15,14 +16,14 @@ export interface HealthOutput {
   readonly sinks: readonly SinkStatus[];
   /** Witnesses and copies of the log's checkpoints; what went wrong last is told to the system scope only. */
   readonly keepers: readonly KeeperStatus[];
-  readonly providers: readonly { readonly name: string; readonly kind: string; readonly status: 'ok' }[];
+  readonly providers: readonly ProviderHealth[];
 }
 
 export const getHealth: Operation<Record<string, never>, HealthOutput> = {
   name: 'GetHealth',
   run(scope) {
     scope.readTenant();
-    const { ledger, keepers, sinks, software, version } = scope.services;
+    const { ledger, keepers, sinks, homes, version } = scope.services;
     // Errors name addresses and paths of the whole service.
     const shown = <S extends SinkStatus | KeeperStatus>(status: S): S =>
       scope.principal.systemScope ? status : { ...status, lastError: null };
@@ -33,7 +34,7 @@ export const getHealth: Operation<Record<string, never>, HealthOutput> = {
         log: { id: ledger.logId, healthy: ledger.healthy },
         sinks: sinks.status().map(shown),
         keepers: keepers.status().map(shown),
-        providers: [{ name: software.name, kind: software.kind, status: 'ok' }],
+        providers: homes.guards.map((guard) => providerHealth(guard, scope.principal.systemScope)),
       },
     };
   },

@@ -8,6 +8,7 @@
  * @module
  */
 import { generateMaterial } from '../crypto/key-material.ts';
+import type { SecretBytes } from '../crypto/secret-bytes.ts';
 import { ClavigerError, toClavigerError } from '../errors.ts';
 import { ADOPT_NATIVE_KEY } from '../model/operation.ts';
 import type { Backing, HomesRule, Key, KeyVersion } from '../model/key.ts';
@@ -94,10 +95,11 @@ export async function requireHomesFit(
   scope: Scope,
   key: Pick<Key, 'spec' | 'usage' | 'tenantId'>,
   { rule, homes }: WantedHomes,
+  more = false,
 ): Promise<void> {
   const { name: tenantName } = await scope.tenant(key.tenantId);
-  const replicated = isReplicated(key.spec, rule, homes);
-  if (replicated && SPECS[key.spec].family === 'hmac' && rule.siblings) {
+  const replicated = isReplicated(key.spec, rule, homes, more);
+  if (SPECS[key.spec].family === 'hmac' && rule.siblings) {
     throw new ClavigerError('INVALID_ARGUMENT', 'a MAC key has no siblings: whoever verifies needs the same key');
   }
   if (homes.some(({ ref }) => ref !== undefined)) {
@@ -112,10 +114,20 @@ export async function requireHomesFit(
   }
 }
 
+/** What is there already of a version that gets homes. */
+interface Before {
+  /** The version before, whose native keys get a new version where their service has such. */
+  readonly previous?: KeyVersion | null;
+  /** Homes that the version has, or had: numbers are never used again. */
+  readonly backings?: readonly Backing[];
+  /** The material that new homes are to have as well, opened from our own store. */
+  readonly material?: SecretBytes;
+  readonly publicKey?: Uint8Array | null;
+}
+
 /**
  * Makes or adopts the native keys of a version. Outside work: nothing of it is in the store yet.
  *
- * @param previous the version before, whose native keys get a new version where their service has such
  * @throws the first failure, after what was made has been destroyed again
  */
 async function makeHomes(
@@ -123,25 +135,29 @@ async function makeHomes(
   key: Key,
   version: number,
   { rule, homes }: WantedHomes,
-  previous: KeyVersion | null = null,
+  { previous = null, backings: there = [], ...had }: Before = {},
 ): Promise<MadeHomes> {
   const { services } = scope;
   const { name: tenantName } = await scope.tenant(key.tenantId);
-  const replicated = isReplicated(key.spec, rule, homes);
+  const replicated = isReplicated(key.spec, rule, homes, there.length > 0);
   const own = homes.some(({ provider }) => provider === SOFTWARE_PROVIDER_NAME);
-  const ours = own || replicated ? await generateMaterial(key.spec, services.random) : null;
-  using material = ours?.privateMaterial;
-  const publicKey = ours?.publicKey ?? null;
+  const fresh = had.material === undefined && (own || replicated);
+  const made = fresh ? await generateMaterial(key.spec, services.random) : null;
+  using generated = made?.privateMaterial;
+  const material = had.material ?? generated;
+  const publicKey = had.publicKey ?? made?.publicKey ?? null;
   const place = { purpose: 'key-material', tenantId: key.tenantId, id: key.id, version } as const;
   const sealed = own ? await services.keyring.seal(place, material!.reveal()) : null;
-  const wanted: WantedKey = {
+  // The number makes the name unique where a home was taken away and comes again.
+  const wanted = (number: number): WantedKey => ({
     spec: key.spec,
     usage: key.usage,
-    name: `claviger-${key.id}-v${version}`,
+    name: `claviger-${key.id}-v${version}-h${number}`,
     tags: { 'claviger-key': key.id, 'claviger-tenant': key.tenantId, 'claviger-version': String(version) },
-  };
+  });
+  const firstNumber = Math.max(0, ...there.map(({ number }) => number)) + 1;
   const making = homes.map(async ({ provider: name, ref }, at): Promise<Backing> => {
-    const number = at + 1;
+    const number = firstNumber + at;
     if (name === SOFTWARE_PROVIDER_NAME) {
       const pair = publicKey === null || replicated || homes.length === 1 ? {} : { publicKey: base64(publicKey) };
       return { number, provider: name, ref: `${key.id}/${version}`, ...pair };
@@ -149,7 +165,7 @@ async function makeHomes(
     const guard = services.homes.guard(name, tenantName);
     if (ref !== undefined) return adopted(scope, guard, key, number, ref);
     const before = previous?.backings.find((backing) => backing.provider === name && backing.adopted !== true);
-    const info = await madeAt(guard, wanted, replicated ? material!.reveal() : null, before?.ref ?? null);
+    const info = await madeAt(guard, wanted(number), replicated ? material!.reveal() : null, before?.ref ?? null);
     return backingOf(number, name, key.spec, info);
   });
   const settled = await Promise.allSettled(making);
@@ -158,13 +174,62 @@ async function makeHomes(
   try {
     if (failed !== undefined) throw failed.reason;
     if (!isAsymmetric(key.spec)) return { backings, publicKey: null, sealed };
-    return { backings: pairsOf(backings, rule), publicKey: firstPublicKey(backings, publicKey), sealed };
+    return { backings: pairsOf(backings, rule, had.publicKey), publicKey: firstPublicKey(backings, publicKey), sealed };
   } catch (error) {
     await destroyHomes(scope, backings).catch((cause: unknown) =>
       services.log.write('error', 'a native key is left behind', { keyId: key.id, cause: String(cause) }),
     );
     throw error;
   }
+}
+
+/**
+ * Makes more homes for versions that have some: a symmetric encryption key gets a native key of its own, a sibling a pair
+ * of its own; all else the material of the built-in keystore, if that is one of the homes.
+ *
+ * @returns what was made, by version
+ * @throws UNSUPPORTED where the material is in homes that do not give it away
+ */
+export async function addHomes(
+  scope: Scope,
+  key: Key,
+  rule: HomesRule,
+  versions: readonly KeyVersion[],
+  homes: readonly WantedHome[],
+): Promise<ReadonlyMap<number, MadeHomes>> {
+  const done = new Map<number, MadeHomes>();
+  try {
+    for (const version of versions) {
+      const { backings, publicKey } = version;
+      const lacking = homes.filter(
+        ({ provider }) => !backings.some((backing) => backing.provider === provider && backing.removedAt === undefined),
+      );
+      if (lacking.length === 0) continue;
+      const copied = isReplicated(key.spec, rule, lacking, true);
+      using material = copied ? await ownMaterial(scope, key, version) : undefined;
+      const had = { backings, publicKey, ...(material === undefined ? {} : { material }) };
+      done.set(version.version, await makeHomes(scope, key, version.version, { rule, homes: lacking }, had));
+    }
+    return done;
+  } catch (error) {
+    await destroyHomes(
+      scope,
+      [...done.values()].flatMap(({ backings }) => backings),
+    );
+    throw error;
+  }
+}
+
+/** @throws UNSUPPORTED where the built-in keystore does not have it */
+async function ownMaterial({ services }: Scope, key: Key, { version }: KeyVersion): Promise<SecretBytes> {
+  const sealed = await services.cache.store.sealedMaterial(key.id, version);
+  if (sealed === null) {
+    throw new ClavigerError(
+      'UNSUPPORTED',
+      `the material of key ${key.id} version ${version} is in homes that do not give it away; adopt a native key that has it, or let the key have \`siblings\``,
+    );
+  }
+  return services.keyring.open({ purpose: 'key-material', tenantId: key.tenantId, id: key.id, version }, sealed);
 }
 
 /** The work of making homes, for an operation to ask for; `scope.done` gives what was made by the same name. */
@@ -179,7 +244,7 @@ export function outsideHomes(
   return {
     outside: {
       name: HOMES_MADE,
-      work: () => makeHomes(scope, key, version, wanted, previous),
+      work: () => makeHomes(scope, key, version, wanted, { previous }),
       undo: async (made) => void (await destroyHomes(scope, (made as MadeHomes).backings)),
     },
   };
@@ -220,8 +285,8 @@ export async function destroyHomes(scope: Scope, backings: readonly Backing[]): 
 }
 
 /** Where each home must have the same material, so that it is made here and imported. */
-function isReplicated(spec: Spec, rule: HomesRule, homes: readonly WantedHome[]): boolean {
-  if (spec === 'AES-256-GCM' || homes.length < 2 || rule.siblings) return false;
+function isReplicated(spec: Spec, rule: HomesRule, homes: readonly WantedHome[], more = false): boolean {
+  if (spec === 'AES-256-GCM' || rule.siblings || (homes.length < 2 && !more)) return false;
   return homes.some(({ ref }) => ref === undefined);
 }
 
@@ -290,8 +355,13 @@ function backingOf(number: number, provider: string, spec: Spec, info: BackingIn
  *
  * @throws INVALID_ARGUMENT where the homes have different pairs and the key does not say so
  */
-function pairsOf(backings: readonly Backing[], { siblings }: HomesRule): readonly Backing[] {
+function pairsOf(
+  backings: readonly Backing[],
+  { siblings }: HomesRule,
+  had: Uint8Array | null = null,
+): readonly Backing[] {
   const pairs = new Set(backings.flatMap(({ publicKey }) => publicKey ?? []));
+  if (had !== null) pairs.add(base64(had));
   if (siblings && pairs.size > 1) return backings;
   if (pairs.size > 1) {
     throw new ClavigerError(

@@ -18,6 +18,7 @@ import {
 import { createAlias, deleteAlias, listAliases, updateAlias } from './aliases.ts';
 import { decryptBatch, encryptBatch, signBatch, verifyBatch } from './batch.ts';
 import { cancelKeyDeletion } from './cancel-key-deletion.ts';
+import { clearProvider } from './clear-provider.ts';
 import { compromiseKey } from './compromise-key.ts';
 import { createKey } from './create-key.ts';
 import { deactivateKey } from './deactivate-key.ts';
@@ -32,6 +33,7 @@ import { generateRandom } from './generate-random.ts';
 import { getHealth } from './get-health.ts';
 import { getMetrics } from './get-metrics.ts';
 import { getPublicKey } from './get-public-key.ts';
+import { addKeyBacking, removeKeyBacking, repairKeyBackings } from './key-backings.ts';
 import { deleteImportedKeyMaterial, getParametersForImport, importKeyMaterial } from './import-key.ts';
 import { decapsulate, deriveSharedSecret, encapsulate } from './key-agreement.ts';
 import { explainPolicy, getKeyPolicy, setKeyPolicy } from './key-policy.ts';
@@ -41,6 +43,7 @@ import { generateMac, verifyMac } from './mac.ts';
 import type { Operation } from './operation.ts';
 import { redactAuditRecords } from './redact-audit-records.ts';
 import { reEncrypt } from './re-encrypt.ts';
+import { rewrap } from './rewrap.ts';
 import { rotateKey } from './rotate-key.ts';
 import { scheduleKeyDeletion } from './schedule-key-deletion.ts';
 import { setKeyRotation } from './set-key-rotation.ts';
@@ -75,6 +78,10 @@ export const OPERATIONS = {
   decryptBatch,
   signBatch,
   verifyBatch,
+  rewrap,
+  addKeyBacking,
+  removeKeyBacking,
+  repairKeyBackings,
   rotateKey,
   setKeyRotation,
   activateKey,
@@ -114,6 +121,7 @@ export const OPERATIONS = {
   redactAuditRecords,
   explainPolicy,
   getHealth,
+  clearProvider,
   getMetrics,
 } as const;
 

@@ -3,9 +3,10 @@
  *
  * @module
  */
+import type { ErrorCode } from '../errors.ts';
 import type { AlgorithmName } from '../model/algorithm.ts';
 import { keyArn } from '../model/ids.ts';
-import type { Key, KeyVersion, KeyWithVersions, Origin, VersionCause } from '../model/key.ts';
+import type { Backing, HomesRule, Key, KeyVersion, KeyWithVersions, Origin, VersionCause } from '../model/key.ts';
 import { algorithmsOf, type Spec, type Usage } from '../model/spec.ts';
 import type { KeyState } from '../model/state.ts';
 import type { Scope } from './scope.ts';
@@ -20,7 +21,20 @@ export interface KeyVersionInfo {
   /** ISO 8601, as every time here. */
   readonly createdAt: string;
   readonly expiresAt: string | null;
+  /** Names of the homes that it lives in. */
   readonly providers: readonly string[];
+  /** Every home that it has or had. */
+  readonly backings: readonly BackingInfo[];
+  /** A home's refusal that holds for all of them; null for none. */
+  readonly refusal: { readonly provider: string; readonly code: ErrorCode; readonly at: string } | null;
+}
+
+export interface BackingInfo {
+  readonly provider: string;
+  /** The provider's own name of the native key. */
+  readonly ref: string;
+  readonly adopted: boolean;
+  readonly status: 'live' | 'quarantined' | 'removed';
 }
 
 export interface KeyInfo {
@@ -42,6 +56,8 @@ export interface KeyInfo {
   readonly published: boolean;
   readonly hasPolicy: boolean;
   readonly versions: readonly KeyVersionInfo[];
+  /** How its homes work together; null where its only home is the built-in keystore. */
+  readonly homes: HomesRule | null;
 }
 
 /** Describes a key; `changed` replaces the aliases that the store holds, for a change that has not committed yet. */
@@ -70,6 +86,7 @@ export async function keyInfo(
     published: key.published,
     hasPolicy: key.policy !== null,
     versions: versions.map(versionInfo),
+    homes: key.homes,
   };
 }
 
@@ -82,13 +99,21 @@ async function aliasNames({ services }: Scope, key: Key): Promise<readonly strin
   return (await services.cache.store.aliases(key.tenantId, key.id, page)).map(({ name }) => name);
 }
 
-export function versionInfo({ version, state, cause, createdAt, expiresAt, backings }: KeyVersion): KeyVersionInfo {
+export function versionInfo(row: KeyVersion): KeyVersionInfo {
+  const { version, state, cause, createdAt, expiresAt, backings, refusal } = row;
   return {
     version,
     state,
     cause,
     createdAt: isoTime(createdAt),
     expiresAt: expiresAt === null ? null : isoTime(expiresAt),
-    providers: backings.map(({ provider }) => provider),
+    providers: backings.filter(({ removedAt }) => removedAt === undefined).map(({ provider }) => provider),
+    backings: backings.map(backingInfo),
+    refusal: refusal && { ...refusal, at: isoTime(refusal.at) },
   };
+}
+
+function backingInfo({ provider, ref, adopted = false, quarantined, removedAt }: Backing): BackingInfo {
+  const status = removedAt !== undefined ? 'removed' : quarantined === undefined ? 'live' : 'quarantined';
+  return { provider, ref, adopted, status };
 }

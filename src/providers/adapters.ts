@@ -5,14 +5,14 @@
  */
 import { z } from 'zod';
 import { ClavigerError } from '../errors.ts';
-import { fake } from './fake/index.ts';
+import { fake, fakeConfig } from './fake/index.ts';
 import type { Provider } from './provider.ts';
 import type { ProviderPorts } from './registry.ts';
 
 /** The one table of adapters, by kind. */
 const ADAPTERS = { fake } as const;
 
-export const providerConfig = z.discriminatedUnion('kind', [fake.schema]);
+export const providerConfig = z.discriminatedUnion('kind', [fakeConfig]);
 
 export type ProviderConfig = z.output<typeof providerConfig>;
 

@@ -17,20 +17,11 @@ import type {
   MacAlgorithmName,
   SigningAlgorithmName,
 } from '../model/algorithm.ts';
+import type { ProviderKind } from '../model/provider-kind.ts';
 import type { Spec, Usage } from '../model/spec.ts';
 import type { SignInput } from './key-handle.ts';
 
-export const PROVIDER_KINDS = [
-  'software',
-  'aws-kms',
-  'azure-key-vault',
-  'gcp-kms',
-  'vault-transit',
-  'pkcs11',
-  'pem',
-  'fake',
-] as const;
-export type ProviderKind = (typeof PROVIDER_KINDS)[number];
+export type { ProviderKind };
 
 /** Where the material of a key is while it is used: in a process, in a hardware module, or outside of the service. */
 export type Protection = 'software' | 'hsm' | 'external';

@@ -139,7 +139,7 @@ export class Claviger {
     try {
       const answer = await execute(services, operation, call, input);
       if (answer.kind === 'replay') throw new ClavigerError('INTERNAL', 'nothing is replayed in-process');
-      return answer.output;
+      return answer.served === null ? answer.output : { ...answer.output, ...answer.served };
     } finally {
       call.trace?.end();
     }

@@ -16,6 +16,7 @@ import type { SinkOptions } from '../audit/sinks/options.ts';
 import { Authenticator } from '../auth/authenticator.ts';
 import { systemRandom } from '../crypto/random.ts';
 import { ClavigerError } from '../errors.ts';
+import { concludeIntents, startDescribing } from '../jobs/homes.ts';
 import { startLifecycle } from '../jobs/lifecycle.ts';
 import { recordSinks } from '../jobs/audit-sinks.ts';
 import { uuidV7 } from '../model/ids.ts';
@@ -272,8 +273,12 @@ async function openLocked(
     await close();
     throw error;
   }
+  await concludeIntents(services);
   sinks.start();
-  if (options.jobs !== false) stopJobs = startLifecycle(services);
+  if (options.jobs !== false) {
+    const stops = [startLifecycle(services), startDescribing(services)];
+    stopJobs = async () => void (await Promise.all(stops.map((stop) => stop())));
+  }
   return { services, lock, close };
 }
 

@@ -5,6 +5,7 @@
  * @module
  */
 import { z } from 'zod';
+import { HOME_REFUSALS } from '../model/key.ts';
 import { bytesSchema } from './bytes.ts';
 import {
   alertChannel,
@@ -28,6 +29,8 @@ import {
   paging,
   pairSpec,
   plaintextItem,
+  providerHealth,
+  providerName,
   resultsOf,
   role,
   signAnswer,
@@ -100,10 +103,18 @@ export const ROUTES = {
       origin: z.enum(['claviger', 'external']).optional(),
       state: z.enum(['Active', 'PreActive']).optional(),
       backings: z
-        .array(z.strictObject({ provider: z.string() }))
+        .array(
+          z.strictObject({
+            provider: providerName,
+            ref: text.min(1).optional().meta({ description: 'a native key that is there, to adopt' }),
+          }),
+        )
+        .min(1)
         .max(16)
         .optional(),
-      group: z.string().optional(),
+      group: z.string().max(64).optional(),
+      onHomeRefusal: z.enum(HOME_REFUSALS).optional(),
+      siblings: z.boolean().optional(),
     }),
     answer: keyInfo,
     status: 201,
@@ -278,6 +289,24 @@ export const ROUTES = {
   signBatch: use('signBatch', 'Sign up to 100 messages or digests', batchOf(signItem), resultsOf(signAnswer)),
   verifyBatch: use('verifyBatch', 'Verify up to 100 signatures', batchOf(verifyItem), resultsOf(verifyAnswer)),
 
+  rewrap: use(
+    'rewrap',
+    'Complete a ciphertext that lacks the wraps of some homes',
+    z.strictObject({ ciphertext: bytesSchema('what encrypt gave'), context: context.optional() }),
+    z.looseObject({ ...madeBy, ciphertext: bytesSchema('with a wrap of every home that answered') }),
+  ),
+
+  addKeyBacking: change(
+    'addBacking',
+    'Make the key live in one more provider; with `ref`, in a native key that is there',
+    z.strictObject({ provider: providerName, ref: text.min(1).optional() }),
+  ),
+  removeKeyBacking: change(
+    'removeBacking',
+    'Take a home away; native keys that were made for it are destroyed',
+    z.strictObject({ provider: providerName }),
+  ),
+  repairKeyBackings: change('repairBackings', 'Make the key live wherever its group or its rule says', nothing),
   rotateKey: change('rotate', 'Make a new primary version', nothing),
   setKeyRotation: change(
     'setRotation',
@@ -613,10 +642,20 @@ export const ROUTES = {
           lastError: z.string().nullable(),
         }),
       ),
-      providers: z.array(z.looseObject({ name: z.string(), kind: z.string(), status: z.string() })),
+      providers: z.array(providerHealth),
     }),
     status: 200,
     changes: false,
+  },
+  clearProvider: {
+    method: 'POST',
+    path: '/v1/providers/{provider}:clear',
+    summary: 'Have a provider called again that was left alone (system scope)',
+    tag: 'Service',
+    input: nothing,
+    answer: providerHealth,
+    status: 200,
+    changes: true,
   },
   getMetrics: {
     method: 'GET',

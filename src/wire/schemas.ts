@@ -5,6 +5,7 @@
  * @module
  */
 import { z } from 'zod';
+import type { ErrorCode } from '../errors.ts';
 import {
   ENCRYPTION_ALGORITHMS,
   IMPORT_ALGORITHMS,
@@ -12,7 +13,9 @@ import {
   SIGNING_ALGORITHMS,
   type AlgorithmName,
 } from '../model/algorithm.ts';
+import { HOME_REFUSALS } from '../model/key.ts';
 import { ROLES } from '../model/principal.ts';
+import { PROVIDER_KINDS } from '../model/provider-kind.ts';
 import { SPECS, USAGES, type Spec } from '../model/spec.ts';
 import { KEY_STATES } from '../model/state.ts';
 import { bytesSchema } from './bytes.ts';
@@ -56,6 +59,7 @@ export const encryptionAlgorithm = namesOf(ENCRYPTION_ALGORITHMS);
 export const signingAlgorithm = namesOf(SIGNING_ALGORITHMS);
 export const macAlgorithm = namesOf(MAC_ALGORITHMS);
 export const importAlgorithm = namesOf(IMPORT_ALGORITHMS);
+const errorCode = z.string() as unknown as z.ZodType<ErrorCode, ErrorCode>;
 const anyAlgorithm = z.string() as unknown as z.ZodType<AlgorithmName, AlgorithmName>;
 
 export const context = z
@@ -68,7 +72,14 @@ export const cursor = z.string().max(1024);
 export const paging = { limit: limit.optional(), cursor: cursor.optional() };
 
 /** Which key, and which version of it, made a result. */
-export const madeBy = { keyId: z.string(), arn: z.string(), keyVersion: z.number() };
+export const madeBy = {
+  keyId: z.string(),
+  arn: z.string(),
+  keyVersion: z.number(),
+  provider: z.string().nullable().optional().meta({ description: 'of keys with homes outside: who did the work' }),
+  failovers: z.array(z.string()).optional().meta({ description: 'who was to do it and did not' }),
+  missingHomes: z.array(z.string()).optional().meta({ description: 'homes without a wrap: `rewrap` completes it' }),
+};
 
 export const plaintextItem = {
   plaintext: bytesSchema('at most 4,096 bytes'),
@@ -157,8 +168,41 @@ export const keyInfo = z.looseObject({
       createdAt: z.string(),
       expiresAt: z.string().nullable(),
       providers: z.array(z.string()),
+      backings: z.array(
+        z.looseObject({
+          provider: z.string(),
+          ref: z.string(),
+          adopted: z.boolean(),
+          status: z.enum(['live', 'quarantined', 'removed']),
+        }),
+      ),
+      refusal: z.looseObject({ provider: z.string(), code: errorCode, at: z.string() }).nullable(),
     }),
   ),
+  homes: z
+    .looseObject({
+      group: z.string().nullable(),
+      providers: z.array(z.string()),
+      onHomeRefusal: z.enum(HOME_REFUSALS),
+      siblings: z.boolean(),
+    })
+    .nullable(),
+});
+
+export const providerName = z.string().min(1).max(64);
+
+export const providerHealth = z.looseObject({
+  name: z.string(),
+  kind: z.enum(PROVIDER_KINDS),
+  status: z.enum(['ok', 'degraded', 'down']),
+  circuit: z.enum(['closed', 'half-open', 'open', 'quarantined']),
+  since: z.string(),
+  lastError: z.looseObject({ code: errorCode, message: z.string(), at: z.string() }).nullable(),
+  latencyMs: z.looseObject({ mean: z.number(), p99: z.number() }).nullable(),
+  calls: z.number(),
+  failures: z.number(),
+  retries: z.number(),
+  inFlight: z.number(),
 });
 
 export const aliasInfo = z.looseObject({

@@ -99,6 +99,10 @@ export const CALLS: Readonly<Record<RouteName, CallOf>> = {
   decryptBatch: { ...onAes, body: ({ ciphertext }) => ({ items: [{ ciphertext }] }) },
   signBatch: { names: ({ p256 }) => p256, body: () => ({ items: [{ message: TEXT }] }) },
   verifyBatch: { names: ({ p256 }) => p256, body: () => ({ items: [{ message: TEXT, signature: TEXT }] }) },
+  rewrap: { ...onAes, body: ({ ciphertext }) => ({ ciphertext }) },
+  addKeyBacking: { ...onAes, body: () => ({ provider: 'software' }) },
+  removeKeyBacking: { ...onAes, body: () => ({ provider: 'elsewhere' }) },
+  repairKeyBackings: { ...onAes, body: () => ({}) },
   rotateKey: { ...onAes, body: () => ({}) },
   setKeyRotation: { ...onAes, body: () => ({ periodDays: 365 }) },
   activateKey: { ...onAes, body: () => ({}) },
@@ -144,6 +148,7 @@ export const CALLS: Readonly<Record<RouteName, CallOf>> = {
   redactAuditRecords: { body: () => ({ before: '2020-01-01T00:00:00Z' }) },
   explainPolicy: { body: () => ({ action: 'ListKeys' }) },
   getHealth: {},
+  clearProvider: { names: () => 'software', body: () => ({}) },
   getMetrics: {},
 };
 

@@ -32,18 +32,24 @@ const MEANING: Readonly<Record<ErrorCode, string>> = {
     'More than there may be: tags or versions of a key. With the reason BodyTooLarge: a body above 1 MiB.',
   THROTTLED: 'More requests in a second than one principal may make. Wait a second.',
   PROVIDER_UNAVAILABLE:
-    'In the client and the command line: the server cannot be reached. The server itself does not answer it yet.',
-  PROVIDER_TIMEOUT: 'Reserved for providers other than the built-in keystore, which are not there yet.',
-  PROVIDER_DENIED: 'Reserved, as PROVIDER_TIMEOUT.',
-  PROVIDER_MISCONFIGURED: 'Reserved, as PROVIDER_TIMEOUT.',
-  ALL_BACKINGS_FAILED: 'Reserved, as PROVIDER_TIMEOUT.',
+    'A provider does not answer: it is down, sealed, cannot be reached, or its circuit is open. In the client and the command line: the server cannot be reached.',
+  PROVIDER_TIMEOUT: 'A provider did not answer in time. What was asked may have happened.',
+  PROVIDER_DENIED:
+    'A provider refused our own credentials. It is called no more until an operator has set them right and clears it.',
+  PROVIDER_INTEGRITY:
+    "A provider's answer failed its check: a checksum, or a signature that does not verify. No other home is asked in its place, and somebody should look.",
+  PROVIDER_MISCONFIGURED:
+    'A provider cannot work as it is configured: a package or a file is missing, or a name is wrong.',
+  ALL_BACKINGS_FAILED:
+    'No home of the key could do it, or fewer than the quorum. The message names each home and why; try again later.',
   SEALED: 'At the start: the root key is missing, is another one, or its passphrase is wrong.',
   AUDIT_UNAVAILABLE:
     'The record cannot be written, so nothing is answered: a full disk, or a store that fails. Nothing was released, and a change was not made.',
   STORE_UNAVAILABLE:
     'The store does not answer. At the start: another process has the data folder, or a newer release wrote it.',
   DRY_RUN: 'The request would have succeeded; it asked for a dry run. AWS protocol only.',
-  INTERRUPTED: 'Reserved: stands in the log only.',
+  INTERRUPTED:
+    'In the log only: a change outside the store that was begun before a crash, and whose outcome is not known.',
   CANCELED: 'Reserved. Nothing cancels a request yet.',
   INTERNAL: 'A mistake of ours. The server log has its cause under the request id.',
 };

@@ -10,6 +10,7 @@ import type { Proof } from '../../auth/authenticator.ts';
 import { ClavigerError, ERRORS, errorOf, toClavigerError } from '../../errors.ts';
 import { printable } from '../../model/ids.ts';
 import type { OperationName } from '../../model/operation.ts';
+import type { ServedBy } from '../../operations/crypto-input.ts';
 import { execute, refuse, RefusedError } from '../../operations/execute.ts';
 import { OPERATIONS } from '../../operations/index.ts';
 import type { Call, Idempotency, Operation } from '../../operations/operation.ts';
@@ -37,8 +38,10 @@ export async function serveRest(services: Services, request: HttpRequest, respon
     const { status, media = JSON_TYPE }: Route = ROUTES[route];
     if (idempotency !== null) call = { ...call, idempotency };
     const answer = await execute(services, operation, call, input);
-    const body = answer.kind === 'replay' ? answer.answer : encodeAnswer(route, answer.output, fields);
-    send(response, call, status, { 'content-type': media, ...recordHeaders(services, call, answer.index) }, body);
+    const served = answer.kind === 'replay' ? null : answer.served;
+    const body = answer.kind === 'replay' ? answer.answer : encodeAnswer(route, answer.output, fields, served);
+    const headers = { 'content-type': media, ...recordHeaders(services, call, answer.index), ...servedHeaders(served) };
+    send(response, call, status, headers, body);
   } catch (thrown) {
     sendProblem(services, response, call, thrown);
   }
@@ -168,11 +171,32 @@ function idempotencyOf(name: RouteName, { message, path, body }: HttpRequest): I
 }
 
 /** An answer is JSON, or where the route says another type, the output as it is. */
-function encodeAnswer(name: RouteName, output: unknown, fields: Record<string, unknown>): string | Uint8Array {
+function encodeAnswer(
+  name: RouteName,
+  output: unknown,
+  fields: Record<string, unknown>,
+  served: ServedBy | null,
+): string | Uint8Array {
   const { media }: Route = ROUTES[name];
-  return media === undefined ? encodeJson(name, output, fields) : (output as string | Uint8Array);
+  return media === undefined ? encodeJson(name, output, fields, served) : (output as string | Uint8Array);
 }
 
-function encodeJson(name: RouteName, output: unknown, fields: Record<string, unknown>): string {
-  return JSON.stringify(encodeBytes(answerOf(name, output, fields)));
+function encodeJson(
+  name: RouteName,
+  output: unknown,
+  fields: Record<string, unknown>,
+  served: ServedBy | null = null,
+): string {
+  const answer = answerOf(name, output, fields);
+  return JSON.stringify(encodeBytes(served === null ? answer : { ...(answer as object), ...served }));
+}
+
+/** Which homes did the work; none where the built-in keystore alone did. */
+function servedHeaders(served: ServedBy | null): Record<string, string> {
+  if (served === null) return {};
+  const { provider, failovers } = served;
+  return {
+    ...(provider === null ? {} : { 'x-claviger-provider': provider }),
+    'x-claviger-failovers': failovers.join(','),
+  };
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
+  ADOPT_NATIVE_KEY,
   GOVERN_OPERATIONS,
   JOB_OPERATIONS,
   MANAGE_OPERATIONS,
@@ -52,6 +53,7 @@ const EXPECTED: Readonly<Record<PolicyAction, Row>> = {
   DeriveSharedSecret:        row('key',    '',       '',       'use',  '',      ''),
   Encapsulate:               row('key',    '',       '',       'use',  '',      ''),
   Decapsulate:               row('key',    '',       '',       'use',  '',      ''),
+  Rewrap:                    row('key',    '',       '',       'use',  '',      ''),
   GenerateRandom:            row('tenant', '',       '',       'use',  '',      ''),
 
   CreateKey:                 row('tenant', '',       'manage', '',     '',      ''),
@@ -74,6 +76,10 @@ const EXPECTED: Readonly<Record<PolicyAction, Row>> = {
   GetParametersForImport:    row('key',    '',       'manage', '',     '',      ''),
   ImportKeyMaterial:         row('key',    '',       'manage', '',     '',      ''),
   DeleteImportedKeyMaterial: row('key',    '',       'manage', '',     '',      ''),
+
+  AddKeyBacking:             row('key',    '',       'manage', '',     '',      ''),
+  RemoveKeyBacking:          row('key',    '',       'manage', '',     '',      ''),
+  RepairKeyBackings:         row('key',    '',       'manage', '',     '',      ''),
 
   DescribeKey:               row('key',    'read',   'read',   'read', 'read',  'read'),
   ListKeys:                  row('tenant', 'read',   'read',   'read', 'read',  'read'),
@@ -100,12 +106,16 @@ const EXPECTED: Readonly<Record<PolicyAction, Row>> = {
   ExplainPolicy:             row('key tenant', 'govern', '',   '',     'audit', ''),
   GetHealth:                 row('tenant', 'govern', '',       '',     'audit', ''),
   GetMetrics:                row('tenant', 'govern', '',       '',     'audit', ''),
+  ClearProvider:             row('tenant', '',       '',       '',     '',      ''),
 
   ConfigureAuditSinks:       row('tenant', '',       '',       '',     '',      ''),
   DestroyKey:                row('key',    '',       '',       '',     '',      ''),
   ExpireKeyMaterial:         row('key',    '',       '',       '',     '',      ''),
   RotateDueKey:              row('key',    '',       '',       '',     '',      ''),
 
+  NoteHomeRefusal:           row('key',    '',       '',       '',     '',      ''),
+
+  AdoptNativeKey:            row('tenant', '',       'adopt',  '',     '',      ''),
   UseCompromisedKey:         row('key',    '',       '',       '',     '',      ''),
 };
 
@@ -113,9 +123,9 @@ const ACTIONS = Object.keys(EXPECTED) as PolicyAction[];
 const RESOURCES: Readonly<Record<Kind, PolicyResource>> = { key: ofKey(), tenant: ofTenant() };
 const engine = PolicyEngine.load();
 
-test('the table has every operation, and the right to use compromised keys', () => {
+test('the table has every operation, and the rights that are none', () => {
   const all = [USE_OPERATIONS, MANAGE_OPERATIONS, READ_OPERATIONS, GOVERN_OPERATIONS, JOB_OPERATIONS].flat();
-  assert.deepEqual(ACTIONS.toSorted(), [...all, USE_COMPROMISED].toSorted());
+  assert.deepEqual(ACTIONS.toSorted(), [...all, ADOPT_NATIVE_KEY, USE_COMPROMISED].toSorted());
 });
 
 for (const role of ROLES) {

@@ -15,6 +15,8 @@ const RUN: Run = {
   durationMs: 4,
   items: 0,
   itemsFailed: 0,
+  failovers: [],
+  missingHomes: [],
 };
 
 function metricsOf(t: TestContext): ServerMetrics {
