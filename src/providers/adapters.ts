@@ -5,14 +5,19 @@
  */
 import { z } from 'zod';
 import { ClavigerError } from '../errors.ts';
-import { fake, fakeConfig } from './fake/index.ts';
+import { awsKmsSchema } from './aws-kms/config.ts';
+import { awsKms } from './aws-kms/index.ts';
+import { fakeConfig } from './fake/config.ts';
+import { fake } from './fake/index.ts';
 import type { Provider } from './provider.ts';
 import type { ProviderPorts } from './registry.ts';
+import { vaultTransitSchema } from './vault-transit/config.ts';
+import { vaultTransit } from './vault-transit/index.ts';
 
 /** The one table of adapters, by kind. */
-const ADAPTERS = { fake } as const;
+const ADAPTERS = { 'aws-kms': awsKms, 'vault-transit': vaultTransit, fake } as const;
 
-export const providerConfig = z.discriminatedUnion('kind', [fakeConfig]);
+export const providerConfig = z.discriminatedUnion('kind', [awsKmsSchema, vaultTransitSchema, fakeConfig]);
 
 export type ProviderConfig = z.output<typeof providerConfig>;
 
@@ -22,17 +27,11 @@ export type ProviderConfig = z.output<typeof providerConfig>;
  * @throws PROVIDER_MISCONFIGURED
  */
 export async function openProvider(config: ProviderConfig, ports: ProviderPorts): Promise<Provider> {
-  const adapter = ADAPTERS[config.kind];
   try {
-    return await adapter.open(config as never, ports);
+    return await ADAPTERS[config.kind].open(config as never, ports);
   } catch (cause) {
     if (cause instanceof ClavigerError) throw cause;
-    throw new ClavigerError(
-      'PROVIDER_MISCONFIGURED',
-      `cannot open provider \`${config.name}\`: ${(cause as Error).message}`,
-      {
-        cause,
-      },
-    );
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new ClavigerError('PROVIDER_MISCONFIGURED', `cannot open provider \`${config.name}\`: ${why}`, { cause });
   }
 }
