@@ -87,7 +87,7 @@ test('a blob that lies in the middle of other memory is read from where it lies'
       const memory = new Uint8Array(shift + blob.length + 7).fill(0xee);
       memory.set(blob, shift);
       const parsed = parseBlob(memory.subarray(shift, shift + blob.length));
-      assert.deepEqual([parsed.tenantId, parsed.keyId, parsed.keyVersion], Object.values(fields));
+      assert.deepEqual([parsed.kind, parsed.tenantId, parsed.keyId, parsed.keyVersion], Object.values(fields));
     }),
   );
 });
