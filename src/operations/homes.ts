@@ -150,7 +150,7 @@ export class Homes {
   }
 
   #findHomes(key: Key, version: KeyVersion, tenantName: string): VersionHomes {
-    const group = key.homes?.group == null ? undefined : this.#groups.get(key.homes.group);
+    const group = this.#groups.get(key.homes?.group ?? '');
     const homes: (Home & { readonly backing: Backing })[] = [];
     const lost: LostHome[] = [];
     for (const backing of version.backings) {
@@ -187,7 +187,13 @@ function mayUse(tenants: readonly string[] | null, tenantName: string): boolean 
 
 /** A pattern of the configuration: `*` stands for any characters, all else for itself. */
 function patternOf(text: string): RegExp {
-  return new RegExp(`^${text.split('*').map(RegExp.escape).join('.*')}$`, 's');
+  return new RegExp(
+    `^${text
+      .split('*')
+      .map((part) => RegExp.escape(part))
+      .join('.*')}$`,
+    's',
+  );
 }
 
 function listed(names: readonly string[]): string {

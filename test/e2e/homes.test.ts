@@ -50,9 +50,8 @@ const failing =
   ({ operation }): FakeFault | null =>
     operations.length === 0 || operations.includes(operation) ? { kind: 'fail', code, applied: false } : null;
 
-const last = async ({ api, as }: World): Promise<Record<string, unknown>> => {
-  void api;
-  return (await as('auditor').listAuditRecords({ limit: 1 })).records[0] as unknown as Record<string, unknown>;
+const last = async (it: World): Promise<Record<string, unknown>> => {
+  return (await it.as('auditor').listAuditRecords({ limit: 1 })).records[0] as unknown as Record<string, unknown>;
 };
 
 suite('a symmetric key in a group', () => {
