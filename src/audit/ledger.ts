@@ -9,6 +9,7 @@
  */
 import type { KeyObject } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
+import { joined } from '../bytes/joined.ts';
 import { ClavigerError } from '../errors.ts';
 import type { SigningAlgorithmName } from '../model/algorithm.ts';
 import type { Spec } from '../model/spec.ts';
@@ -307,7 +308,7 @@ export class Ledger {
   #handOver(): void {
     this.#handOverPlanned = false;
     if (this.#jobs.length === 0 && this.#drops.length === 0) return;
-    const bytes = this.#byteLength === 0 ? null : joined(this.#bytes, this.#byteLength);
+    const bytes = this.#byteLength === 0 ? null : joined(this.#bytes);
     const message: GroupMessage = {
       jobs: JSON.stringify(this.#jobs),
       bytes,
@@ -315,7 +316,7 @@ export class Ledger {
       keys: this.#keys.length === 0 ? null : this.#keys,
       drops: this.#drops.length === 0 ? null : this.#drops,
     };
-    this.#thread.postMessage(message, bytes === null ? [] : [bytes.buffer as ArrayBuffer]);
+    this.#thread.postMessage(message, bytes === null ? [] : [bytes.buffer]);
     this.#jobs = [];
     this.#bytes = [];
     this.#byteLength = 0;
@@ -371,16 +372,6 @@ export class Ledger {
     // A thread that was never ready has failed the start, and `open` says so.
     if (this.#logId !== '') this.#events.failed(reason);
   }
-}
-
-function joined(parts: readonly Uint8Array[], length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  let offset = 0;
-  for (const part of parts) {
-    bytes.set(part, offset);
-    offset += part.length;
-  }
-  return bytes;
 }
 
 function unavailable(): ClavigerError {

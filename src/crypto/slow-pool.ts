@@ -13,6 +13,7 @@
 import type { KeyObject } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import { joined } from '../bytes/joined.ts';
 import { ClavigerError } from '../errors.ts';
 import type { SigningAlgorithmName } from '../model/algorithm.ts';
 import type { Spec } from '../model/spec.ts';
@@ -25,12 +26,40 @@ const BATCHES_MAX = 2;
  * A batch is filled up to about so much work. Where there are that many tasks the wait for a thread is longer than the
  * one for the others of a batch, and the larger batch shortens both: each costs the event loop and the writer less.
  */
-const BATCH_MS = 3;
-const BATCH_TASKS_MAX = 16;
+const BATCH_MS = 8;
+const BATCH_TASKS_MAX = 32;
 /** How fast the estimate of a spec's time follows what is measured. */
 const LEARNING_RATE = 0.2;
 
-export interface SlowTask {
+/** A task on its way: its bytes follow those of the one before, first the input, then the signature. */
+export interface WireTask {
+  readonly keyId: number;
+  readonly spec: Spec;
+  readonly algorithm: SigningAlgorithmName;
+  readonly input: 'message' | 'digest';
+  readonly inputBytes: number;
+  /** Null to sign. */
+  readonly signatureBytes: number | null;
+}
+
+/** What goes to a thread. A batch is one JSON text and one buffer: to clone an object for each task costs three times that. */
+export type SlowRequest =
+  | { readonly kind: 'batch'; readonly tasks: string; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly kind: 'key'; readonly keyId: number; readonly key: KeyObject }
+  | { readonly kind: 'drop'; readonly keyId: number };
+
+/** What comes back of a batch, in its order. */
+export interface SlowAnswers {
+  /** Of each task its result and how many milliseconds it took. A signature is only told by how many bytes it has. */
+  readonly results: string;
+  /** The signatures, one behind the other. */
+  readonly signatures: Uint8Array<ArrayBuffer>;
+}
+
+/** Bytes of a signature, whether one is valid, or the words of an error; and milliseconds. */
+export type WireResult = readonly [result: number | boolean | string, tookMs: number];
+
+interface Task {
   readonly spec: Spec;
   readonly algorithm: SigningAlgorithmName;
   readonly input: SignInput;
@@ -38,26 +67,15 @@ export interface SlowTask {
   readonly signature: Uint8Array | null;
 }
 
-/** What goes to a thread. */
-export type SlowRequest =
-  | { readonly kind: 'batch'; readonly tasks: readonly (SlowTask & { readonly keyId: number })[] }
-  | { readonly kind: 'key'; readonly keyId: number; readonly key: KeyObject }
-  | { readonly kind: 'drop'; readonly keyId: number };
-
-/** What comes back of each task of a batch, in order: a signature, whether one is valid, or the words of an error. */
-export interface SlowAnswer {
-  readonly result: Uint8Array | boolean | string;
-  readonly tookMs: number;
-}
-
 interface Pending {
   readonly key: KeyObject;
-  readonly task: SlowTask;
-  readonly resolve: (result: Uint8Array | boolean) => void;
+  readonly task: Task;
+  readonly resolve: (result: Buffer | boolean) => void;
   readonly reject: (error: ClavigerError) => void;
 }
 
 const queue: Pending[] = [];
+let dispatchPlanned = false;
 const threads = new Set<SlowThread>();
 const estimatesMs = new Map<Spec, number>();
 
@@ -71,31 +89,35 @@ export const slowTasks = {
   },
 } as const;
 
-export async function signAside(
+export function signAside(
   spec: Spec,
   key: KeyObject,
   algorithm: SigningAlgorithmName,
   input: SignInput,
 ): Promise<Buffer> {
-  const signature = await run(key, { spec, algorithm, input: exactInput(input), signature: null });
-  return Buffer.from((signature as Uint8Array<ArrayBuffer>).buffer);
+  return run<Buffer>(key, { spec, algorithm, input: copied(input), signature: null });
 }
 
-export async function verifyAside(
+export function verifyAside(
   spec: Spec,
   key: KeyObject,
   algorithm: SigningAlgorithmName,
   input: SignInput,
   signature: Uint8Array,
 ): Promise<boolean> {
-  const valid = await run(key, { spec, algorithm, input: exactInput(input), signature: exact(signature) });
-  return valid as boolean;
+  return run<boolean>(key, { spec, algorithm, input: copied(input), signature: Buffer.from(signature) });
 }
 
-function run(key: KeyObject, task: SlowTask): Promise<Uint8Array | boolean> {
+function run<R extends Buffer | boolean>(key: KeyObject, task: Task): Promise<R> {
   return new Promise((resolve, reject) => {
-    queue.push({ key, task, resolve, reject });
-    dispatch();
+    queue.push({ key, task, resolve: resolve as Pending['resolve'], reject });
+    if (dispatchPlanned) return;
+    // What comes within a turn of the event loop is to be one batch, though a thread would be free for the first of it.
+    dispatchPlanned = true;
+    setImmediate(() => {
+      dispatchPlanned = false;
+      dispatch();
+    });
   });
 }
 
@@ -143,7 +165,7 @@ class SlowThread {
   constructor() {
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     this.#worker = new Worker(new URL(`./slow-thread.${extension}`, import.meta.url), { name: 'slow' });
-    this.#worker.on('message', (answers: readonly SlowAnswer[]) => this.#done(answers));
+    this.#worker.on('message', (answers: SlowAnswers) => this.#done(answers));
     this.#worker.on('error', (error) => this.#end(error));
     this.#worker.on('exit', () => this.#end(undefined));
   }
@@ -157,22 +179,39 @@ class SlowThread {
   }
 
   work(batch: Pending[]): void {
-    const tasks = batch.map(({ key, task }) => ({ ...task, keyId: this.#sent(key) }));
+    const parts: Uint8Array[] = [];
+    const tasks = batch.map(({ key, task: { spec, algorithm, input, signature } }): WireTask => {
+      const isMessage = 'message' in input;
+      const part = isMessage ? input.message : input.digest;
+      parts.push(part);
+      if (signature !== null) parts.push(signature);
+      return {
+        keyId: this.#sent(key),
+        spec,
+        algorithm,
+        input: isMessage ? 'message' : 'digest',
+        inputBytes: part.length,
+        signatureBytes: signature?.length ?? null,
+      };
+    });
     this.#batches.push(batch);
     this.#worker.ref();
-    this.#post({ kind: 'batch', tasks });
+    this.#post({ kind: 'batch', tasks: JSON.stringify(tasks), bytes: joined(parts) });
   }
 
-  #done(answers: readonly SlowAnswer[]): void {
+  #done({ results, signatures }: SlowAnswers): void {
     const batch = this.#batches.shift()!;
     if (this.#batches.length === 0) this.#worker.unref();
     // The thread is to have its next batch before this one's callers go on.
     dispatch();
-    for (const [at, { task, resolve, reject }] of batch.entries()) {
-      const { result, tookMs } = answers[at]!;
+    const bytes = Buffer.from(signatures.buffer);
+    let offset = 0;
+    for (const [at, [result, tookMs]] of (JSON.parse(results) as WireResult[]).entries()) {
+      const { task, resolve, reject } = batch[at]!;
       learn(task.spec, tookMs);
       if (typeof result === 'string') reject(failed(new Error(result)));
-      else resolve(result);
+      else if (typeof result === 'boolean') resolve(result);
+      else resolve(bytes.subarray(offset, (offset += result)));
     }
   }
 
@@ -202,11 +241,7 @@ function failed(cause: unknown): ClavigerError {
   return new ClavigerError('INTERNAL', 'a slow operation failed', { cause });
 }
 
-function exactInput(input: SignInput): SignInput {
-  return 'message' in input ? { message: exact(input.message) } : { digest: exact(input.digest) };
-}
-
-/** A copy with memory of its own: a view would take all the memory behind it along to the other thread. */
-function exact(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(bytes);
+/** The caller may write to its bytes again while they wait. */
+function copied(input: SignInput): SignInput {
+  return 'message' in input ? { message: Buffer.from(input.message) } : { digest: Buffer.from(input.digest) };
 }

@@ -6,9 +6,10 @@
 import type { KeyObject } from 'node:crypto';
 import { setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
+import { joined } from '../bytes/joined.ts';
 import { SIGNING_ALGORITHMS } from '../model/algorithm.ts';
 import { signNow } from './sign.ts';
-import type { SlowAnswer, SlowRequest, SlowTask } from './slow-pool.ts';
+import type { SlowAnswers, SlowRequest, WireResult, WireTask } from './slow-pool.ts';
 import { verifyNow } from './verify.ts';
 
 /** Behind the event loop and the writer thread, which have little to do for each task and should do it at once. */
@@ -29,22 +30,35 @@ port.on('message', (request: SlowRequest) => {
       keys.delete(request.keyId);
       break;
     case 'batch':
-      port.postMessage(request.tasks.map((task) => answer(keys.get(task.keyId)!, task)));
+      port.postMessage(answers(JSON.parse(request.tasks) as WireTask[], request.bytes));
   }
 });
 
-function answer(key: KeyObject, task: SlowTask): SlowAnswer {
-  const begunMs = performance.now();
-  let result: SlowAnswer['result'];
-  try {
-    result = done(key, task);
-  } catch (error) {
-    result = (error as Error).message;
-  }
-  return { result, tookMs: performance.now() - begunMs };
+function answers(tasks: readonly WireTask[], bytes: Uint8Array): SlowAnswers {
+  const signatures: Uint8Array[] = [];
+  let offset = 0;
+  const results = tasks.map((task): WireResult => {
+    const input = bytes.subarray(offset, (offset += task.inputBytes));
+    const signature = bytes.subarray(offset, (offset += task.signatureBytes ?? 0));
+    const begunMs = performance.now();
+    let result: Uint8Array | boolean | string;
+    try {
+      result = done(task, input, signature);
+    } catch (error) {
+      result = (error as Error).message;
+    }
+    const tookMs = performance.now() - begunMs;
+    if (!(result instanceof Uint8Array)) return [result, tookMs];
+    signatures.push(result);
+    return [result.length, tookMs];
+  });
+  return { results: JSON.stringify(results), signatures: joined(signatures) };
 }
 
-function done(key: KeyObject, { spec, algorithm, input, signature }: SlowTask): Uint8Array | boolean {
-  if (signature !== null) return verifyNow(spec, key, SIGNING_ALGORITHMS[algorithm], input, signature);
-  return Uint8Array.from(signNow({ key, spec }, algorithm, input));
+function done(task: WireTask, bytes: Uint8Array, signature: Uint8Array): Uint8Array | boolean {
+  const { keyId, spec, algorithm, signatureBytes } = task;
+  const key = keys.get(keyId)!;
+  const input = task.input === 'message' ? { message: bytes } : { digest: bytes };
+  if (signatureBytes === null) return signNow({ key, spec }, algorithm, input);
+  return verifyNow(spec, key, SIGNING_ALGORITHMS[algorithm], input, signature);
 }

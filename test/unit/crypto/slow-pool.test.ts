@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { signAside, slowTasks, verifyAside } from '../../../src/crypto/slow-pool.ts';
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -17,6 +18,7 @@ test('many tasks of several keys come back each with its own result', async () =
       ? signAside('RSA-2048', rsa.privateKey, 'RSASSA_PKCS1_V1_5_SHA_256', { message })
       : signAside('P-384', p384.privateKey, 'ECDSA_SHA_384', { message }),
   );
+  await nextTurn();
   assert.ok(slowTasks.waiting > 0, 'not all fit into what the threads take at a time');
   assert.ok(slowTasks.running > 0);
   for (const [at, signature] of (await Promise.all(signed)).entries()) {
@@ -32,6 +34,13 @@ test('digests are signed and verified as they are', async () => {
   assert.ok(verify('sha384', Buffer.from('hello'), p384.publicKey, signature));
   assert.equal(await verifyAside('P-384', p384.publicKey, 'ECDSA_SHA_384', { digest }, signature), true);
   assert.equal(await verifyAside('P-384', p384.publicKey, 'ECDSA_SHA_384', { digest }, signature.fill(1, 8)), false);
+});
+
+test('bytes that change while a task waits do not change what is signed', async () => {
+  const message = Buffer.from('hello');
+  const signed = signAside('P-384', p384.privateKey, 'ECDSA_SHA_384', { message });
+  message.fill(0);
+  assert.ok(verify('sha384', Buffer.from('hello'), p384.publicKey, await signed));
 });
 
 test('a task that fails is refused alone, without words of the inside', async () => {
