@@ -119,7 +119,7 @@ export async function countStranger(services: Services, call: Call, error: Clavi
   const { refusals, observer } = services;
   if (!refusals.counting(call.source)) return;
   refusals.recordAlone(call.source);
-  await refusals.together();
+  await refusals.answerTurn();
   const observation = observer.begin(null, call);
   observation.code = error.code;
   observation.end();

@@ -10,6 +10,13 @@ export const SINGLE_REFUSALS_PER_SECOND = 10;
 /** Sources that are told apart within a second; those beyond share one count. */
 const SOURCES_MAX = 1000;
 const WINDOW_MS = 1000;
+/**
+ * Refusals that are answered in one turn of the event loop: together about half a millisecond, and who asks again is read in
+ * the next. So a flood makes nobody's turn longer than that.
+ */
+export const ANSWERS_A_TURN = 16;
+/** Refusals that wait for their turn hold memory: where more wait, those in front are answered at once. */
+export const ANSWERS_WAITING_MAX = 4096;
 
 interface Count {
   seen: number;
@@ -31,7 +38,8 @@ export class RefusalThrottle {
   readonly #flush: (refusals: AggregatedRefusals) => void;
   readonly #counts = new Map<string | null, Count>();
   #timer: NodeJS.Timeout | null = null;
-  #turn: Promise<void> | null = null;
+  /** Those who wait to be told, the longest in front. */
+  readonly #waiting: (() => void)[] = [];
 
   /** @param flush called once a second for each source that had more refusals than are recorded one by one */
   constructor(
@@ -45,17 +53,20 @@ export class RefusalThrottle {
   }
 
   /**
-   * Resolves at the end of this turn of the event loop, for all who wait at once. Answers that leave one after the other
-   * cost half of what they cost between other work, and what good callers have sent meanwhile is read first.
+   * Resolves when a refusal that was counted may be answered: in its order, a few at the end of each turn of the event loop.
+   * A stranger that waits sends nothing, so strangers get what good callers leave of a turn. Answers that leave one after
+   * the other also cost half of what they cost between other work.
    */
-  together(): Promise<void> {
-    this.#turn ??= new Promise((resolve) => {
-      setImmediate(() => {
-        this.#turn = null;
-        resolve();
-      });
+  answerTurn(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#waiting.push(resolve) === 1) setImmediate(() => this.#answer());
     });
-    return this.#turn;
+  }
+
+  #answer(): void {
+    const over = this.#waiting.length - ANSWERS_WAITING_MAX;
+    for (const tell of this.#waiting.splice(0, Math.max(ANSWERS_A_TURN, over))) tell();
+    if (this.#waiting.length > 0) setImmediate(() => this.#answer());
   }
 
   /** True where the next refusal of this source will only be counted: it has had its records of this second. */

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
+import { until } from '../support/until.ts';
 import { startTestServer, type TestAnswer, type TestServer } from '../support/server.ts';
 
 /** More than what gets a record each within a second. */
@@ -60,7 +63,75 @@ describe('of many strangers', () => {
     await Promise.all(Array.from({ length: MANY }, () => sign('nonsense')));
     assert.equal((await refusedInMetrics()) - before, MANY);
   });
+
+  test('who is refused again and again, and then shows a token, is answered on the same connection', async () => {
+    const callers = await Promise.all(Array.from({ length: MANY }, () => Caller.connect(server)));
+    for (const token of [null, 'nonsense', null]) {
+      await Promise.all(callers.map((caller) => caller.ask([token])));
+    }
+    const answers = await Promise.all(callers.map((caller) => caller.ask([server.token])));
+    assert.deepEqual(new Set(answers.flat()), new Set([200]));
+    for (const caller of callers) caller.socket.destroy();
+  });
+
+  test('requests that are sent one behind the other are answered in their order, refused or not', async () => {
+    await Promise.all(Array.from({ length: MANY }, () => sign(null)));
+    const caller = await Caller.connect(server);
+    const tokens = Array.from({ length: 3 * MANY }, (_, at) => (at % 7 === 6 ? server.token : 'nonsense'));
+    assert.deepEqual(
+      await caller.ask(tokens),
+      tokens.map((token) => (token === server.token ? 200 : 401)),
+    );
+    caller.socket.destroy();
+  });
+
+  test('a server that stops answers those who wait, ends their connections and has counted them', async () => {
+    const stopping = await startTestServer();
+    const callers = await Promise.all(Array.from({ length: MANY }, () => Caller.connect(stopping)));
+    await Promise.all(callers.map((caller) => caller.ask(['nonsense'])));
+    const asked = callers.map((caller) => caller.ask(Array.from({ length: 5 }, () => 'nonsense')));
+    const closed = callers.map(({ socket }) => once(socket, 'close'));
+    // The first of them is answered, so the others have come or are on their way.
+    await asked[0];
+    await stopping.stop();
+    assert.deepEqual(new Set((await Promise.all(asked)).flat()), new Set([401]));
+    await Promise.all(closed);
+  });
 });
+
+/** A caller that writes bytes to one connection, and reads statuses in the order in which they come. */
+class Caller {
+  readonly socket: Socket;
+  #received = '';
+
+  static async connect({ endpoint }: TestServer): Promise<Caller> {
+    const socket = connect({ host: '127.0.0.1', port: Number(new URL(endpoint).port) });
+    await once(socket, 'connect');
+    return new Caller(socket);
+  }
+
+  private constructor(socket: Socket) {
+    this.socket = socket.setEncoding('latin1').on('data', (text: string) => (this.#received += text));
+  }
+
+  /** Asks once for each token, without waiting between; the statuses. */
+  async ask(tokens: readonly (string | null)[]): Promise<readonly number[]> {
+    this.#received = '';
+    this.socket.write(tokens.map(request).join(''));
+    await until('every answer', () => this.#statuses().length === tokens.length);
+    return this.#statuses();
+  }
+
+  #statuses(): readonly number[] {
+    return [...this.#received.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status));
+  }
+}
+
+function request(token: string | null): string {
+  const body = '{"message":"aGVsbG8="}';
+  const authorization = token === null ? '' : `authorization: Bearer ${token}\r\n`;
+  return `POST /v1/keys/${key}:sign HTTP/1.1\r\nhost: kms\r\n${authorization}content-length: ${body.length}\r\n\r\n${body}`;
+}
 
 function sign(token: string | null, body: object = { message: 'aGVsbG8=' }): Promise<TestAnswer> {
   return server.fetch('POST', `/v1/keys/${key}:sign`, body, { token });

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RefusalThrottle, type AggregatedRefusals } from '../../../src/operations/refusals.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import {
+  ANSWERS_A_TURN,
+  ANSWERS_WAITING_MAX,
+  RefusalThrottle,
+  type AggregatedRefusals,
+} from '../../../src/operations/refusals.ts';
 
 interface TestThrottle {
   readonly throttle: RefusalThrottle;
@@ -98,3 +104,51 @@ test('a source that has had its records of this second is known beforehand, unti
   refusals.flush();
   assert.equal(refusals.counting('a'), false);
 });
+
+test('a turn of the event loop answers a few refusals, in their order, and what others do comes between', async () => {
+  const { throttle: refusals } = throttle();
+  const many = 5 * ANSWERS_A_TURN + 3;
+  const answered = waitAll(refusals, many);
+  const afterTurns: number[] = [];
+  while (answered.length < many) {
+    await nextTurn();
+    afterTurns.push(answered.length);
+  }
+  assert.deepEqual(afterTurns, [1, 2, 3, 4, 5].map((turns) => turns * ANSWERS_A_TURN).concat(many));
+  assert.deepEqual(answered, [...answered.keys()]);
+});
+
+test('refusals that come while others are answered wait behind them, and none is forgotten', async () => {
+  const { throttle: refusals } = throttle();
+  const answered: number[] = [];
+  let asked = 0;
+  // Each stranger asks again as soon as it is answered, ten times over.
+  const stranger = async (): Promise<void> => {
+    for (let n = 0; n < 10; n++) {
+      const at = asked++;
+      await refusals.answerTurn();
+      answered.push(at);
+    }
+  };
+  await Promise.all(Array.from({ length: 3 * ANSWERS_A_TURN + 1 }, stranger));
+  assert.deepEqual(
+    answered,
+    Array.from({ length: asked }, (_, at) => at),
+  );
+});
+
+test('more refusals than may wait are answered at once, those in front', async () => {
+  const { throttle: refusals } = throttle();
+  const answered = waitAll(refusals, ANSWERS_WAITING_MAX + 100);
+  await nextTurn();
+  assert.equal(answered.length, 100);
+  await nextTurn();
+  assert.equal(answered.length, 100 + ANSWERS_A_TURN);
+});
+
+/** Numbers of those who were answered, as they are. */
+function waitAll(refusals: RefusalThrottle, many: number): readonly number[] {
+  const answered: number[] = [];
+  for (let at = 0; at < many; at++) void refusals.answerTurn().then(() => answered.push(at));
+  return answered;
+}
