@@ -15,7 +15,7 @@ export type RsaHash = 'sha256' | 'sha384' | 'sha512';
 const HASH_BYTES: Readonly<Record<RsaHash, number>> = { sha256: 32, sha384: 48, sha512: 64 };
 
 /** DigestInfo up to the digest itself: RFC 8017, section 9.2, note 1. */
-const DIGEST_INFO: Readonly<Record<RsaHash, Buffer>> = {
+export const DIGEST_INFO: Readonly<Record<RsaHash, Buffer>> = {
   sha256: Buffer.from('3031300d060960864801650304020105000420', 'hex'),
   sha384: Buffer.from('3041300d060960864801650304020205000430', 'hex'),
   sha512: Buffer.from('3051300d060960864801650304020305000440', 'hex'),

@@ -12,6 +12,7 @@ import { type PrometheusPaths, prometheus } from './prometheus.ts';
 import { type FolderPaths, type PythonPaths, python, vectors } from './python.ts';
 import { type RsyslogPaths, rsyslog } from './rsyslog.ts';
 import { type SmtpPaths, smtp } from './smtp.ts';
+import { type SoftHsmPaths, softhsm } from './softhsm.ts';
 import { type ProgramPaths, curl, openssl } from './system.ts';
 import { type VaultPaths, vault } from './vault.ts';
 import { wycheproof } from './wycheproof.ts';
@@ -28,6 +29,7 @@ export interface PeerPaths {
   readonly openssl: ProgramPaths;
   readonly prometheus: PrometheusPaths;
   readonly smtp: SmtpPaths;
+  readonly softhsm: SoftHsmPaths;
   readonly 'disk-shim': DiskShimPaths;
   readonly moto: MotoPaths;
   readonly 'local-kms': LocalKmsPaths;
@@ -48,6 +50,7 @@ export const PEERS: { readonly [Name in PeerName]: Peer<PeerPaths[Name]> } = {
   openssl,
   prometheus,
   smtp,
+  softhsm,
   'disk-shim': diskShim,
   moto,
   'local-kms': localKms,
