@@ -1,0 +1,139 @@
+/**
+ * Tokens for the vault, from one of Azure's credentials.
+ *
+ * It stands between the SDK's client and its credential, for three reasons. Callers share one token, so the signal of the
+ * one who asks first must not end it for the others. A server names the tenant in its challenge; ours is the configured
+ * one. After a failure the credential is made anew: it would remember the failure for a minute.
+ *
+ * @module
+ */
+import type { Agent } from 'node:https';
+import type * as Identity from '@azure/identity';
+import { ClavigerError } from '../../errors.ts';
+import { CLOUDS, type AzureKeyVaultConfig } from './config.ts';
+import { harmless } from './errors.ts';
+
+/** The part of a credential that the SDK's clients use. */
+type TokenCredential = Pick<Identity.ClientSecretCredential, 'getToken'>;
+type GetTokenOptions = NonNullable<Parameters<TokenCredential['getToken']>[1]>;
+
+/** Time for a token: discovery and one more request; nobody waits for it longer than their own signal. */
+const TOKEN_TIME_MS_MAX = 10_000;
+
+/** How the last request for a token ended, which the SDK's own errors do not tell. */
+interface Outcome {
+  status: number | null;
+}
+
+export class Tokens {
+  readonly #provider: string;
+  readonly #make: (outcome: Outcome) => TokenCredential;
+  /** The Azure CLI has many tenants, and only it may be asked for the one that the vault names. */
+  readonly #takesTenant: boolean;
+  readonly #outcome: Outcome = { status: null };
+  #credential: TokenCredential | null = null;
+
+  constructor(config: AzureKeyVaultConfig, identity: typeof Identity, agent: Agent) {
+    this.#provider = config.name;
+    this.#make = (outcome) => newCredential(config, identity, agent, outcome);
+    this.#takesTenant = config.credential.kind === 'azure-cli' && config.credential.tenantId === undefined;
+  }
+
+  /** @throws PROVIDER_DENIED, THROTTLED, PROVIDER_UNAVAILABLE, PROVIDER_MISCONFIGURED */
+  async getToken(scopes: string | string[], options: GetTokenOptions = {}): Promise<Identity.AccessToken> {
+    const { tenantId, claims, enableCae } = options;
+    this.#outcome.status = null;
+    try {
+      this.#credential ??= this.#make(this.#outcome);
+      return await this.#credential.getToken(scopes, {
+        abortSignal: AbortSignal.timeout(TOKEN_TIME_MS_MAX),
+        ...(claims === undefined ? {} : { claims }),
+        ...(enableCae === undefined ? {} : { enableCae }),
+        ...(tenantId === undefined || !this.#takesTenant ? {} : { tenantId }),
+      });
+    } catch (error) {
+      this.#credential = null;
+      throw this.#failure(error);
+    }
+  }
+
+  #failure(error: unknown): ClavigerError {
+    const { status } = this.#outcome;
+    const { code, words } = tokenFailure(error as Error & { code?: string }, status);
+    return new ClavigerError(code, words.replace('%', this.#provider), {
+      native: { provider: this.#provider, code: status === null ? 'token' : `token ${status}`, requestId: null },
+      cause: harmless(error),
+    });
+  }
+}
+
+function tokenFailure(error: Error & { code?: string }, status: number | null) {
+  if (error.code === 'ENOENT' || error.code === 'EACCES') {
+    return { code: 'PROVIDER_MISCONFIGURED', words: 'the `tokenFile` of `%` cannot be read' } as const;
+  }
+  if (status === 429)
+    return { code: 'THROTTLED', words: 'the sign-in service of `%` has had too many requests' } as const;
+  if (status !== null && status >= 400 && status < 500) {
+    return { code: 'PROVIDER_DENIED', words: 'the sign-in service of `%` refused our credentials' } as const;
+  }
+  if (CLI_REFUSAL.test(error.message)) {
+    return { code: 'PROVIDER_DENIED', words: 'the Azure CLI gives `%` no token; run `az login`' } as const;
+  }
+  return { code: 'PROVIDER_UNAVAILABLE', words: 'the sign-in service of `%` does not answer' } as const;
+}
+
+const CLI_REFUSAL = /az login|Azure CLI/;
+
+function newCredential(
+  config: AzureKeyVaultConfig,
+  identity: typeof Identity,
+  agent: Agent,
+  outcome: Outcome,
+): TokenCredential {
+  const { credential } = config;
+  const retryOptions = { maxRetries: 0 };
+  switch (credential.kind) {
+    case 'client-secret': {
+      const { tenantId, clientId, clientSecret } = credential;
+      const options = { ...signIn(config, credential.authorityHost, agent, outcome), retryOptions };
+      return new identity.ClientSecretCredential(tenantId, clientId, clientSecret, options);
+    }
+    case 'workload-identity': {
+      const { tenantId, clientId, tokenFile: tokenFilePath } = credential;
+      const options = { ...signIn(config, credential.authorityHost, agent, outcome), retryOptions };
+      return new identity.WorkloadIdentityCredential({ tenantId, clientId, tokenFilePath, ...options });
+    }
+    case 'managed-identity':
+      // Its endpoint is on the machine, over plain HTTP, and comes from the platform's environment.
+      return new identity.ManagedIdentityCredential({
+        ...(credential.clientId === undefined ? {} : { clientId: credential.clientId }),
+        retryOptions,
+      });
+    case 'azure-cli':
+      return new identity.AzureCliCredential({
+        ...(credential.tenantId === undefined ? {} : { tenantId: credential.tenantId }),
+        processTimeoutInMs: TOKEN_TIME_MS_MAX,
+      });
+  }
+}
+
+/** Options of a credential that talks to the sign-in service. */
+function signIn(config: AzureKeyVaultConfig, ownHost: string | undefined, agent: Agent, outcome: Outcome) {
+  const authorityHost = ownHost ?? CLOUDS[config.cloud].authorityHost;
+  const policy: NonNullable<Identity.ClientSecretCredentialOptions['additionalPolicies']>[number]['policy'] = {
+    name: 'clavigerOutcome',
+    sendRequest: async (request, next) => {
+      const response = await next(request);
+      outcome.status = response.status;
+      return response;
+    },
+  };
+  return {
+    authorityHost: authorityHost.replace(/\/$/, ''),
+    // A sign-in service of one's own is not on the list that Microsoft's would be asked for.
+    disableInstanceDiscovery: !Object.values(CLOUDS).some((cloud) => cloud.authorityHost === authorityHost),
+    additionalPolicies: [{ policy, position: 'perRetry' as const }],
+    redirectOptions: { maxRetries: 0 },
+    agent,
+  };
+}
