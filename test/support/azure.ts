@@ -11,6 +11,7 @@ import {
   azureKeyVaultSchema,
   type AzureKeyVaultConfig,
 } from '../../src/providers/azure-key-vault/index.ts';
+import type { Transport } from '../../src/providers/azure-key-vault/client.ts';
 import type { CallOptions } from '../../src/providers/provider.ts';
 import { startAzure, type AzureOptions, type AzureServer } from '../../tools/peers/azure/server.ts';
 import { newAuthority } from './certificates.ts';
@@ -22,7 +23,7 @@ export interface Azure {
   readonly folder: string;
   /** A configuration with the client's secret, and what else is given. */
   config(more?: Readonly<Record<string, unknown>>): AzureKeyVaultConfig;
-  provider(more?: Readonly<Record<string, unknown>>): Promise<AzureKeyVaultProvider>;
+  provider(more?: Readonly<Record<string, unknown>>, transport?: Transport): Promise<AzureKeyVaultProvider>;
   close(): Promise<void>;
 }
 
@@ -36,7 +37,8 @@ export function call(timeoutMs: number = CALL_MS): CallOptions {
 export async function newAzure(openssl: string, options: Partial<AzureOptions> = {}): Promise<Azure> {
   const folder = mkdtempSync(join(tmpdir(), 'claviger-azure-'));
   const authority = newAuthority(openssl, folder, 'azure');
-  const files = authority.issue('server');
+  // The server is reached by its address, and by the public name that ids of keys have.
+  const files = authority.issue('server', `127.0.0.1,DNS:*.vault.azure.net`);
   const server = await startAzure({
     certificate: readFileSync(files.certificate, 'utf8'),
     key: readFileSync(files.key, 'utf8'),
@@ -62,8 +64,8 @@ export async function newAzure(openssl: string, options: Partial<AzureOptions> =
     caFile: authority.ca,
     folder,
     config,
-    provider: async (more) => {
-      const provider = await AzureKeyVaultProvider.open(config(more));
+    provider: async (more, transport) => {
+      const provider = await AzureKeyVaultProvider.open(config(more), transport);
       opened.push(provider);
       return provider;
     },

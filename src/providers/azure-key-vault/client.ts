@@ -23,6 +23,7 @@ import { CLOUDS, type AzureKeyVaultConfig } from './config.ts';
 import { Tokens } from './credential.ts';
 import { azureError, deletedError, endedError, integrityError, isUnauthenticated, type Asked } from './errors.ts';
 import { parseKeyId, type KeyReference } from './reference.ts';
+import { until } from './until.ts';
 
 /** Clients of single keys that are kept; each is a few hundred bytes over one shared connection. */
 const KEY_CLIENTS_MAX = 1000;
@@ -227,18 +228,6 @@ export class VaultConnection {
 
 async function listOne(client: VaultClient, abortSignal: AbortSignal): Promise<void> {
   await client.listPropertiesOfKeys({ abortSignal }).byPage({ maxPageSize: 1 }).next();
-}
-
-/** What comes first: the promise, or the end of the signal. Tokens and first requests are shared and outlive a caller. */
-async function until<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
-  const { promise: ended, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(new Error('the signal ended'));
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([promise, ended]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }
 
 /** Answers what the client asks before its first use of a key: it may not read it. */

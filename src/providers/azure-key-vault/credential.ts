@@ -12,54 +12,73 @@ import type * as Identity from '@azure/identity';
 import { ClavigerError } from '../../errors.ts';
 import { CLOUDS, type AzureKeyVaultConfig } from './config.ts';
 import { harmless } from './errors.ts';
+import { until } from './until.ts';
 
 /** The part of a credential that the SDK's clients use. */
 type TokenCredential = Pick<Identity.ClientSecretCredential, 'getToken'>;
 type GetTokenOptions = NonNullable<Parameters<TokenCredential['getToken']>[1]>;
 
-/** Time for a token: discovery and one more request; nobody waits for it longer than their own signal. */
-const TOKEN_TIME_MS_MAX = 10_000;
+/**
+ * Time for a token, which is two requests the first time. Nobody waits for it longer than their own signal, but while it
+ * is under way nobody else asks, so a sign-in that stalls must end. The Azure CLI is a program that takes seconds.
+ */
+const TOKEN_TIME_MS_MIN = 3000;
+const CLI_TIME_MS = 10_000;
 
-/** How the last request for a token ended, which the SDK's own errors do not tell. */
-interface Outcome {
-  status: number | null;
-}
+type Policy = NonNullable<Identity.ClientSecretCredentialOptions['additionalPolicies']>[number]['policy'];
 
 export class Tokens {
   readonly #provider: string;
-  readonly #make: (outcome: Outcome) => TokenCredential;
+  readonly #make: () => TokenCredential;
   /** The Azure CLI has many tenants, and only it may be asked for the one that the vault names. */
   readonly #takesTenant: boolean;
-  readonly #outcome: Outcome = { status: null };
+  readonly #timeMs: number;
+  /** How the last request for a token ended, which the SDK's own errors do not tell. */
+  #status: number | null = null;
   #credential: TokenCredential | null = null;
 
   constructor(config: AzureKeyVaultConfig, identity: typeof Identity, agent: Agent) {
     this.#provider = config.name;
-    this.#make = (outcome) => newCredential(config, identity, agent, outcome);
+    this.#timeMs = config.credential.kind === 'azure-cli' ? CLI_TIME_MS : Math.max(config.timeoutMs, TOKEN_TIME_MS_MIN);
+    this.#make = () => newCredential(config, identity, agent, this.#watch());
     this.#takesTenant = config.credential.kind === 'azure-cli' && config.credential.tenantId === undefined;
   }
 
   /** @throws PROVIDER_DENIED, THROTTLED, PROVIDER_UNAVAILABLE, PROVIDER_MISCONFIGURED */
   async getToken(scopes: string | string[], options: GetTokenOptions = {}): Promise<Identity.AccessToken> {
     const { tenantId, claims, enableCae } = options;
-    this.#outcome.status = null;
+    this.#status = null;
     try {
-      this.#credential ??= this.#make(this.#outcome);
-      return await this.#credential.getToken(scopes, {
-        abortSignal: AbortSignal.timeout(TOKEN_TIME_MS_MAX),
+      this.#credential ??= this.#make();
+      const token = this.#credential.getToken(scopes, {
         ...(claims === undefined ? {} : { claims }),
         ...(enableCae === undefined ? {} : { enableCae }),
         ...(tenantId === undefined || !this.#takesTenant ? {} : { tenantId }),
       });
+      // Not all credentials end with a signal, so it is not given.
+      return await until(AbortSignal.timeout(this.#timeMs), token);
     } catch (error) {
       this.#credential = null;
       throw this.#failure(error);
     }
   }
 
+  /** Sees how requests to the sign-in service end, and ends those that do not. */
+  #watch(): Policy {
+    return {
+      name: 'clavigerSignIn',
+      sendRequest: async (request, next) => {
+        request.abortSignal = AbortSignal.timeout(this.#timeMs);
+        const response = await next(request);
+        this.#status = response.status;
+        return response;
+      },
+    };
+  }
+
   #failure(error: unknown): ClavigerError {
-    const { status } = this.#outcome;
-    const { code, words } = tokenFailure(error as Error & { code?: string }, status);
+    const status = this.#status;
+    const { code, words } = tokenFailure(error as Error, status);
     return new ClavigerError(code, words.replace('%', this.#provider), {
       native: { provider: this.#provider, code: status === null ? 'token' : `token ${status}`, requestId: null },
       cause: harmless(error),
@@ -67,8 +86,8 @@ export class Tokens {
   }
 }
 
-function tokenFailure(error: Error & { code?: string }, status: number | null) {
-  if (error.code === 'ENOENT' || error.code === 'EACCES') {
+function tokenFailure(error: Error, status: number | null) {
+  if (isUnreadableFile(error) || isUnreadableFile(error.cause)) {
     return { code: 'PROVIDER_MISCONFIGURED', words: 'the `tokenFile` of `%` cannot be read' } as const;
   }
   if (status === 429)
@@ -82,25 +101,30 @@ function tokenFailure(error: Error & { code?: string }, status: number | null) {
   return { code: 'PROVIDER_UNAVAILABLE', words: 'the sign-in service of `%` does not answer' } as const;
 }
 
+function isUnreadableFile(error: unknown): boolean {
+  const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException;
+  return syscall === 'open' && (code === 'ENOENT' || code === 'EACCES');
+}
+
 const CLI_REFUSAL = /az login|Azure CLI/;
 
 function newCredential(
   config: AzureKeyVaultConfig,
   identity: typeof Identity,
   agent: Agent,
-  outcome: Outcome,
+  watch: Policy,
 ): TokenCredential {
   const { credential } = config;
   const retryOptions = { maxRetries: 0 };
   switch (credential.kind) {
     case 'client-secret': {
       const { tenantId, clientId, clientSecret } = credential;
-      const options = { ...signIn(config, credential.authorityHost, agent, outcome), retryOptions };
+      const options = { ...signIn(config, credential.authorityHost, agent, watch), retryOptions };
       return new identity.ClientSecretCredential(tenantId, clientId, clientSecret, options);
     }
     case 'workload-identity': {
       const { tenantId, clientId, tokenFile: tokenFilePath } = credential;
-      const options = { ...signIn(config, credential.authorityHost, agent, outcome), retryOptions };
+      const options = { ...signIn(config, credential.authorityHost, agent, watch), retryOptions };
       return new identity.WorkloadIdentityCredential({ tenantId, clientId, tokenFilePath, ...options });
     }
     case 'managed-identity':
@@ -112,22 +136,14 @@ function newCredential(
     case 'azure-cli':
       return new identity.AzureCliCredential({
         ...(credential.tenantId === undefined ? {} : { tenantId: credential.tenantId }),
-        processTimeoutInMs: TOKEN_TIME_MS_MAX,
+        processTimeoutInMs: CLI_TIME_MS,
       });
   }
 }
 
 /** Options of a credential that talks to the sign-in service. */
-function signIn(config: AzureKeyVaultConfig, ownHost: string | undefined, agent: Agent, outcome: Outcome) {
+function signIn(config: AzureKeyVaultConfig, ownHost: string | undefined, agent: Agent, policy: Policy) {
   const authorityHost = ownHost ?? CLOUDS[config.cloud].authorityHost;
-  const policy: NonNullable<Identity.ClientSecretCredentialOptions['additionalPolicies']>[number]['policy'] = {
-    name: 'clavigerOutcome',
-    sendRequest: async (request, next) => {
-      const response = await next(request);
-      outcome.status = response.status;
-      return response;
-    },
-  };
   return {
     authorityHost: authorityHost.replace(/\/$/, ''),
     // A sign-in service of one's own is not on the list that Microsoft's would be asked for.

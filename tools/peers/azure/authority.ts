@@ -52,6 +52,8 @@ export class Authority {
   url = '';
   /** Seconds that new tokens are good for. */
   tokenSeconds = TOKEN_SECONDS;
+  /** Whether challenges name the resource, as the service's do and those of some emulators do not. */
+  namesResource = true;
   /** Tokens with an earlier number are no longer taken. */
   #tokensFrom = 0;
   #tokens = 0;
@@ -117,7 +119,8 @@ export class Authority {
   /** What the vault says to who comes without a good token. */
   challenge(): string {
     const { tenantId, resource } = this.identity;
-    return `Bearer authorization="${this.url}/${tenantId}", resource="${resource}"`;
+    const authorization = `Bearer authorization="${this.url}/${tenantId}"`;
+    return this.namesResource ? `${authorization}, resource="${resource}"` : authorization;
   }
 
   readonly handle: Handler = (request) => {
