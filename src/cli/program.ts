@@ -25,8 +25,10 @@ import { loginCommand } from './commands/login.ts';
 import { logoutCommand } from './commands/logout.ts';
 import { macCommand } from './commands/mac.ts';
 import { policyCommand } from './commands/policy.ts';
+import { providersCommand } from './commands/providers.ts';
 import { randomCommand } from './commands/random.ts';
 import { reEncryptCommand } from './commands/re-encrypt.ts';
+import { rewrapCommand } from './commands/rewrap.ts';
 import { serveCommand } from './commands/serve.ts';
 import { signCommand } from './commands/sign.ts';
 import { tenantCommand } from './commands/tenant.ts';
@@ -37,7 +39,7 @@ import type { Terminal } from './terminal.ts';
 
 /** Every command, under headings as help shows them. */
 const GROUPS: readonly (readonly [heading: string, commands: readonly (() => CliCommand)[]])[] = [
-  ['Server:', [devCommand, serveCommand, configCommand, doctorCommand, topCommand]],
+  ['Server:', [devCommand, serveCommand, configCommand, doctorCommand, providersCommand, topCommand]],
   ['Keys:', [keysCommand, aliasCommand]],
   [
     'Cryptography:',
@@ -45,6 +47,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly (() => Cli
       encryptCommand,
       decryptCommand,
       reEncryptCommand,
+      rewrapCommand,
       dataKeyCommand,
       signCommand,
       verifyCommand,

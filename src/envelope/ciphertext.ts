@@ -30,9 +30,10 @@ export const WRAP_SEAL_BYTES = 32;
 export const HOMES_MAX = 16;
 /** Longest wrap that is taken: RSA-4096 gives 512 bytes, no service known gives 1,024. */
 export const WRAP_BYTES_MAX = 1024;
+/** Longest direct blob that is looked at, as at AWS; ours have at most 4,096 bytes of text, or a private key of less. */
+export const DIRECT_BYTES_MAX = 6144;
 /**
- * Longest blob that is looked at: 4,096 bytes of text, or a private key of less, and the wraps of all homes. AWS has
- * 6,144, and direct blobs stay below that.
+ * Longest blob that is looked at: 4,096 bytes of text, or a private key of less, and the wraps of all homes.
  */
 export const BLOB_BYTES_MAX = 24_576;
 
@@ -93,7 +94,7 @@ export function parseBlob(blob: Uint8Array): ParsedBlob {
   const bytes = Buffer.from(blob.buffer, blob.byteOffset, blob.length);
   const wrong =
     bytes.length < OVERHEAD_BYTES ||
-    bytes.length > BLOB_BYTES_MAX ||
+    bytes.length > (bytes[2] === KINDS.direct ? DIRECT_BYTES_MAX : BLOB_BYTES_MAX) ||
     bytes[0] !== FORMAT ||
     bytes[1] !== FORMAT_VERSION ||
     (bytes[2] !== KINDS.direct && bytes[2] !== KINDS.wrapped);

@@ -51,9 +51,9 @@ export interface Key {
 export const HOME_REFUSALS = ['refuse', 'quarantine'] as const;
 
 export interface HomesRule {
-  /** Name of the group that new versions are made in; null where the key names its providers itself. */
+  /** Name of the group whose quorum and balance hold; null where the key was made without one. */
   readonly group: string | null;
-  /** Providers that new versions are made in, where there is no group. */
+  /** Providers that new versions are made in; members that the group got later come with a repair. */
   readonly providers: readonly string[];
   readonly onHomeRefusal: (typeof HOME_REFUSALS)[number];
   /** True where each home has a key pair of its own, and any of them may sign. */

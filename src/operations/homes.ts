@@ -129,10 +129,10 @@ export class Homes {
     );
   }
 
-  /** The providers that new versions of a key are made in. */
-  membersOf(rule: HomesRule): readonly string[] {
-    if (rule.group === null) return rule.providers;
-    return this.#groups.get(rule.group)?.members ?? rule.providers;
+  /** The providers that a key lives in, and those that its group has got since. */
+  membersOf({ group, providers }: HomesRule): readonly string[] {
+    const { members = [] } = group === null ? {} : (this.#groups.get(group) ?? {});
+    return [...new Set([...providers, ...members])];
   }
 
   /** Where a version lives now. */

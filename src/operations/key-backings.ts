@@ -160,8 +160,8 @@ async function changedHomes(
 }
 
 function ruleOf({ homes }: Key, providers: readonly string[]): HomesRule {
-  const rule = homes ?? { onHomeRefusal: 'refuse', siblings: false };
-  return { ...rule, group: null, providers };
+  const rule = homes ?? { group: null, onHomeRefusal: 'refuse', siblings: false };
+  return { ...rule, providers };
 }
 
 /** Versions whose homes count: those that are not destroyed. */

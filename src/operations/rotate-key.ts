@@ -62,7 +62,7 @@ async function rotated(scope: Scope, input: KeyInput, cause: KeyVersion['cause']
   if (key.homes !== null && made === undefined) {
     const wanted = {
       rule: key.homes,
-      homes: scope.services.homes.membersOf(key.homes).map((provider) => ({ provider })),
+      homes: key.homes.providers.map((provider) => ({ provider })),
     };
     await requireHomesFit(scope, key, wanted);
     return outsideHomes(scope, key, number, wanted, scope.primary(found));

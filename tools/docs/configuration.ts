@@ -23,6 +23,7 @@ interface Node {
   readonly minItems?: number;
   readonly maxItems?: number;
   readonly secret?: boolean;
+  readonly path?: boolean;
   readonly properties?: Readonly<Record<string, Node>>;
   readonly required?: readonly string[];
   readonly items?: Node;
@@ -47,6 +48,7 @@ const KEYWORDS: ReadonlySet<string> = new Set<keyof Node>([
   'minItems',
   'maxItems',
   'secret',
+  'path',
   'properties',
   'required',
   'items',
@@ -94,7 +96,10 @@ function section(name: string, node: Node): readonly string[] {
     return [...told, 'One of these forms:', ...node.oneOf.map((form) => fieldsTable(name, form))];
   }
   if (node.items !== undefined) {
-    return [...told, `A list. ${withoutIt(node)}`, fieldsTable(`${name}[]`, node.items)];
+    const { oneOf } = node.items;
+    if (oneOf === undefined) return [...told, `A list. ${withoutIt(node)}`, fieldsTable(`${name}[]`, node.items)];
+    const forms = oneOf.flatMap((form) => [`### ${formTitle(name, form)}`, fieldsTable(`${name}[]`, form)]);
+    return [...told, `A list of these forms. ${withoutIt(node)}`, ...forms];
   }
   return [...told, fieldsTable(name, node), ...lists(name, node)];
 }
@@ -116,7 +121,7 @@ function fieldsTable(path: string, node: Node): string {
 function rows(path: string, node: Node): readonly (readonly string[])[] {
   return Object.entries(node.properties ?? {}).flatMap(([name, field]) => [
     row(`${path}.${name}`, field, node),
-    ...rows(`${path}.${name}`, field),
+    ...(field.oneOf ?? [field]).flatMap((form) => rows(`${path}.${name}`, form)),
   ]);
 }
 
@@ -129,6 +134,7 @@ function allowed(node: Node): string {
   if (node.const !== undefined) return code(node.const);
   if (node.enum !== undefined) return node.enum.map((value) => code(`"${value}"`)).join(' or ');
   if (node.properties !== undefined) return 'the fields below';
+  if (node.oneOf !== undefined) return `one of ${node.oneOf.length} forms, below`;
   if (node.type === 'boolean') return '`true` or `false`';
   if (node.items !== undefined)
     return `a list${isForm(node.items) ? ', its entries below' : ` of ${allowed(node.items)}`}`;
@@ -138,12 +144,18 @@ function allowed(node: Node): string {
   if (node.format === 'uri') return 'URL';
   if (node.type === 'integer') return `whole number from ${grouped(node.minimum)} to ${grouped(node.maximum)}`;
   if (node.pattern !== undefined) return `text like ${code(node.pattern)}`;
+  if (node.path === true) return 'file';
   return node.secret === true ? 'text, by reference only' : 'text';
 }
 
 function absent(name: string, node: Node, parent: Node): string {
   if (parent.required?.includes(name) ?? false) return 'must be there';
   return node.default === undefined ? '–' : code(JSON.stringify(node.default));
+}
+
+/** `` `providers` of kind `aws-kms` ``. */
+function formTitle(name: string, { properties }: Node): string {
+  return `${code(name)} of kind ${code(properties?.['kind']?.const ?? '')}`;
 }
 
 function withoutIt(node: Node): string {

@@ -18,18 +18,24 @@ const COLOURS: Readonly<Record<Level, Colour>> = { ok: 'green', warn: 'yellow', 
 export function doctorCommand(): CliCommand {
   return new CliCommand('doctor')
     .description('Find out what is wrong, and what to do about it')
-    .option('--config <file>', `${CONFIG_HELP}; its store is looked at`)
-    .examples('claviger doctor', 'claviger doctor --json | jq \'.checks[] | select(.level != "ok")\'')
+    .option('--config <file>', `${CONFIG_HELP}; its store and its providers are looked at`)
+    .examples(
+      'claviger doctor',
+      'claviger doctor --config claviger.yaml',
+      'claviger doctor --json | jq \'.checks[] | select(.level != "ok")\'',
+    )
     .run(doctor);
 }
 
 async function doctor(session: Session, { config }: { readonly config?: string }): Promise<number> {
   // It reads configurations, which takes half of the server.
   const { checkLocalStore } = await import('../doctor/local-store.ts');
+  const { checkProviders } = await import('../doctor/providers.ts');
   const checks = [
     checkNode(process.versions.node),
     ...(await checkServer(session)),
     ...checkLocalStore(session.terminal, config),
+    ...(await checkProviders(session.terminal, config)),
   ];
   const failed = checks.some(({ level }) => level === 'fail');
   session.answer({ status: failed ? 'failed' : 'ok', checks }, () => words(session, checks));

@@ -4,6 +4,7 @@
  * @module
  */
 import { CliCommand } from '../command.ts';
+import { backingCommand } from './keys/backing.ts';
 import { compromiseCommand } from './keys/compromise.ts';
 import { createCommand } from './keys/create.ts';
 import { describeCommand } from './keys/describe.ts';
@@ -33,5 +34,6 @@ export function keysCommand(): CliCommand {
       tagCommand(),
       untagCommand(),
       importCommand(),
+      backingCommand(),
     );
 }

@@ -91,12 +91,15 @@ async function checkToken(connection: Connection): Promise<readonly Finding[]> {
 async function checkHealth(client: ClavigerClient): Promise<readonly Finding[]> {
   try {
     const { status, version, providers, keepers, sinks } = await client.getHealth();
-    const sick = providers.filter((provider) => (provider.status as string) !== 'ok').map(({ name }) => name);
+    const sick = providers.filter((provider) => provider.status !== 'ok').map(({ name }) => name);
     const well = status === 'ok' && sick.length === 0;
     const what = sick.length > 0 ? `not well: ${sick.join(', ')}` : 'the audit log failed';
     return [
       well
-        ? ok('health', `version ${version}, log and ${providers.length} provider ok`)
+        ? ok(
+            'health',
+            `version ${version}, log and ${providers.length} provider${providers.length === 1 ? '' : 's'} ok`,
+          )
         : fail('health', what, 'look at the messages of the server'),
       ...keepers.map(keeperFinding),
       ...sinks.map(sinkFinding),

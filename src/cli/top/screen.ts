@@ -4,7 +4,7 @@
  * @module
  */
 import { plain } from '../table.ts';
-import type { Latency, Row, View } from './view.ts';
+import type { Latency, ProviderRow, Row, View } from './view.ts';
 
 export interface ScreenOptions {
   /** Columns and rows that there are. */
@@ -56,6 +56,7 @@ export function screenOf(view: View, options: ScreenOptions): readonly string[] 
       ['store', bytes(view.store.bytes)],
       ['free', bytes(view.store.freeBytes)],
     ]),
+    ...view.providers.map((provider) => providerLine(provider, width, alarm)),
     '',
   ];
   const room = Math.max(0, height - head.length - 1);
@@ -81,6 +82,21 @@ export function screenOf(view: View, options: ScreenOptions): readonly string[] 
       ),
     ),
   ];
+}
+
+function providerLine(provider: ProviderRow, width: number, alarm: (text: string) => string): string {
+  const { name, circuit, perSecond, errorsPerSecond, retriesPerSecond, failoversPerSecond, missingPerSecond } =
+    provider;
+  const line = facts(width, [
+    [plain(name).padEnd(16), circuit.padEnd(11)],
+    ['calls', `${count(perSecond)}/s`],
+    ['errors', `${count(errorsPerSecond)}/s`],
+    ['p99', latencyText(provider, 'p99Ms')],
+    ['again', `${count(retriesPerSecond)}/s`],
+    ['failed over', `${count(failoversPerSecond)}/s`],
+    ['wraps missing', `${count(missingPerSecond)}/s`],
+  ]);
+  return circuit === 'closed' ? line : alarm(line);
 }
 
 function logLine({ audit }: View, width: number, alarm: (text: string) => string): string {

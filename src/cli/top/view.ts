@@ -24,6 +24,19 @@ export interface Row extends Latency {
   readonly commonError: string | null;
 }
 
+export interface ProviderRow extends Latency {
+  readonly name: string;
+  readonly circuit: string;
+  readonly perSecond: number;
+  readonly errorsPerSecond: number;
+  readonly retriesPerSecond: number;
+  /** Requests that others answered in its place. */
+  readonly failoversPerSecond: number;
+  /** Ciphertexts without its wrap. */
+  readonly missingPerSecond: number;
+  readonly inFlight: number;
+}
+
 export interface View {
   readonly version: string;
   readonly uptimeSeconds: number;
@@ -56,6 +69,8 @@ export interface View {
     readonly openFiles: number | null;
   };
   readonly store: { readonly bytes: number; readonly freeBytes: number };
+  /** Those that keys live in beside the built-in keystore. */
+  readonly providers: readonly ProviderRow[];
   /** The busiest first. */
   readonly rows: readonly Row[];
 }
@@ -111,10 +126,34 @@ export function viewOf(before: Scrape, now: Scrape, by: Grouping): View {
       openFiles: now.value('process_open_fds'),
     },
     store: { bytes: gauge('claviger_store_bytes'), freeBytes: gauge('claviger_store_free_bytes') },
+    providers: providersOf(before, now, seconds),
     rows: names
       .map((name) => row(name, { [by]: name }))
       .sort((a, b) => b.perSecond - a.perSecond || (a.name < b.name ? -1 : 1)),
   };
+}
+
+const CIRCUITS = ['closed', 'half-open', 'open', 'quarantined'];
+const CALLS = 'claviger_provider_calls_total';
+
+function providersOf(before: Scrape, now: Scrape, seconds: number): readonly ProviderRow[] {
+  const names = now.all('claviger_provider_circuit').map(({ labels }) => labels['provider']!);
+  const others = names.filter((name) => name !== 'software');
+  return others.map((provider) => {
+    const rate = (name: string, more: Labels = {}): number =>
+      grownBy(before, now, name, { provider, ...more }) / seconds;
+    return {
+      name: provider,
+      circuit: CIRCUITS[now.value('claviger_provider_circuit', { provider }) ?? 0] ?? '',
+      perSecond: rate(CALLS),
+      errorsPerSecond: rate(CALLS) - rate(CALLS, { code: 'OK' }),
+      retriesPerSecond: rate('claviger_provider_retries_total'),
+      failoversPerSecond: rate('claviger_provider_failovers_total'),
+      missingPerSecond: rate('claviger_wraps_missing_total'),
+      inFlight: now.value('claviger_provider_calls_in_flight', { provider }) ?? 0,
+      ...latencyOf(before, now, 'claviger_provider_call_duration_seconds', { provider }),
+    };
+  });
 }
 
 /** By how much a counter has grown. One that is smaller than before began anew with its server. */

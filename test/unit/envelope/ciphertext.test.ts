@@ -5,7 +5,7 @@ import { invalidCiphertext } from '../../../src/errors.ts';
 import { XaesKey } from '../../../src/crypto/xaes.ts';
 import {
   blobAad,
-  BLOB_BYTES_MAX,
+  DIRECT_BYTES_MAX,
   encodeHeader,
   HEADER_BYTES,
   OVERHEAD_BYTES,
@@ -72,12 +72,12 @@ test('every refusal is the same, to the letter', () => {
   for (const bad of [
     Buffer.alloc(0),
     good.subarray(0, OVERHEAD_BYTES - 1),
-    Buffer.concat([good, Buffer.alloc(BLOB_BYTES_MAX - good.length + 1)]),
+    Buffer.concat([good, Buffer.alloc(DIRECT_BYTES_MAX - good.length + 1)]),
     ...[0, 1, 2].map((at) => good.with(at, good[at]! ^ 1) as Buffer),
   ]) {
     assert.throws(() => parseBlob(Buffer.from(bad)), { code: 'INVALID_CIPHERTEXT', message });
   }
-  parseBlob(Buffer.concat([good, Buffer.alloc(BLOB_BYTES_MAX - good.length)]));
+  parseBlob(Buffer.concat([good, Buffer.alloc(DIRECT_BYTES_MAX - good.length)]));
 });
 
 test('a blob that lies in the middle of other memory is read from where it lies', () => {

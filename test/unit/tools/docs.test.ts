@@ -11,6 +11,7 @@ import { type RecordDraft, sealRecord } from '../../../src/audit/record.ts';
 import { systemRandom } from '../../../src/crypto/random.ts';
 import { XaesKey } from '../../../src/crypto/xaes.ts';
 import { blobAad, encodeHeader, parseBlob } from '../../../src/envelope/ciphertext.ts';
+import { openWrapped, sealOfWrap, sealWrapped } from '../../../src/envelope/wrapped.ts';
 import { parseConfig } from '../../../src/server/config.ts';
 import { NO_FACTS } from '../../../src/operations/scope.ts';
 import { SqliteWriter } from '../../../src/store/sqlite/writer.ts';
@@ -27,6 +28,13 @@ function block(text: string, language: string): string {
   const found = new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'ms').exec(text);
   assert.ok(found, `no block of ${language}`);
   return found[1]!;
+}
+
+/** Every program in Python on a page. */
+function programs(text: string): readonly string[] {
+  const found = [...text.matchAll(/^```python\n(.*?)^```/gms)].map(([, program]) => program!);
+  assert.ok(found.length > 0);
+  return found;
 }
 
 suite('generated pages', () => {
@@ -106,12 +114,47 @@ suite('spec/ciphertext.md', () => {
     assert.throws(() => key.open(sealed, blobAad(header, { ...CONTEXT, shop: '2' })), { code: 'INVALID_CIPHERTEXT' });
   });
 
-  test('its program in Python, which knows nothing of ours, opens the example', async (t) => {
+  test('its programs in Python, which know nothing of ours, open the examples', async (t) => {
     const python = await requirePeer(t, 'python');
     if (python === null) return;
-    const program = block(await page('spec/ciphertext.md'), 'python');
-    const { stdout } = await mustRun(python.python, ['-'], { input: program });
-    assert.equal(stdout, 'hello\n');
+    for (const program of programs(await page('spec/ciphertext.md'))) {
+      const { stdout } = await mustRun(python.python, ['-'], { input: program });
+      assert.equal(stdout, 'hello\n');
+    }
+  });
+});
+
+suite('spec/ciphertext.md, kind 2', () => {
+  const DATA_KEY = Buffer.from(Array.from({ length: 32 }, (_, at) => at));
+  const CONTEXT = { shop: '1', cart: '42' };
+
+  async function example(): Promise<Buffer> {
+    const [, after] = (await page('spec/ciphertext.md')).split('## Kind 2, wrapped');
+    return Buffer.from(block(after!, '').replaceAll(/\s/g, ''), 'hex');
+  }
+
+  test('its example is what our code makes of the same inputs, and opens', async () => {
+    const header = encodeHeader({
+      kind: 'wrapped',
+      tenantId: '019a0000-0000-7000-8000-000000000001',
+      keyId: '019a0000-0000-7000-8000-0000000000aa',
+      keyVersion: 1,
+    });
+    const salt = Buffer.from(Array.from({ length: 32 }, (_, at) => 0x40 + at));
+    const wraps = (
+      [
+        [1, 'a1a1a1a1'],
+        [3, 'c3c3'],
+      ] as const
+    ).map(([home, hex]) => {
+      const wrap = Buffer.from(hex, 'hex');
+      return { home, wrap, seal: sealOfWrap(Buffer.alloc(32, 7), header, home, wrap) };
+    });
+    const made = sealWrapped(header, DATA_KEY, wraps, Buffer.from('hello'), CONTEXT, { bytes: () => salt });
+    assert.deepEqual(await example(), made);
+    const blob = parseBlob(await example());
+    assert.ok(blob.kind === 'wrapped');
+    assert.equal(openWrapped(blob, DATA_KEY, CONTEXT).toString(), 'hello');
   });
 });
 

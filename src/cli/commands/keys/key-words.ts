@@ -35,19 +35,30 @@ export function keyWords(key: KeyInfo): string {
     ['rotation', rotation && `every ${rotation.periodDays} days, next on ${rotation.nextAt.slice(0, 10)}`],
     ['policy', key.hasPolicy ? 'has one of its own; `claviger policy get` shows it' : null],
     ['published', key.published ? 'in the JWKS of the tenant' : null],
+    ['homes', homesWords(key)],
     ['version', key.primaryVersion === 0 ? null : String(key.primaryVersion)],
   ]);
+}
+
+function homesWords({ homes, versions, primaryVersion }: KeyInfo): string | null {
+  if (homes === null) return null;
+  const { providers = homes.providers, refusal = null } =
+    versions.find(({ version }) => version === primaryVersion) ?? {};
+  const names = homes.group === null ? providers.join(', ') : `${providers.join(', ')} (group ${homes.group})`;
+  if (refusal === null) return names;
+  return `${names}; ${refusal.provider} refuses: ${refusal.code}, since ${shortTime(refusal.at)}`;
 }
 
 /** A key with all of its versions. */
 export function wholeKeyWords(key: KeyInfo): string {
   if (key.versions.length === 0) return keyWords(key);
-  const rows = key.versions.map(({ version, state, cause, createdAt, expiresAt }) => [
+  const rows = key.versions.map(({ version, state, cause, createdAt, expiresAt, providers }) => [
     `${version}${version === key.primaryVersion ? '*' : ''}`,
     state,
     cause,
     shortTime(createdAt),
     shortTime(expiresAt),
+    providers.join(', '),
   ]);
-  return `${keyWords(key)}\n\n${table(['VERSION', 'STATE', 'CAUSE', 'CREATED', 'EXPIRES'], rows)}`;
+  return `${keyWords(key)}\n\n${table(['VERSION', 'STATE', 'CAUSE', 'CREATED', 'EXPIRES', 'HOMES'], rows)}`;
 }
