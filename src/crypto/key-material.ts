@@ -21,7 +21,7 @@ import {
 import { promisify } from 'node:util';
 import { BIT_STRING, isOneSequence, readHeader, SEQUENCE } from '../bytes/der.ts';
 import { ClavigerError, errorOf } from '../errors.ts';
-import { specRow, type Spec } from '../model/spec.ts';
+import { SPEC_NAMES, specRow, type Spec } from '../model/spec.ts';
 import type { Random } from '../ports/random.ts';
 import { SecretBytes } from './secret-bytes.ts';
 
@@ -104,6 +104,11 @@ export function thumbprint(jwk: PublicJwk): string {
   if (members === undefined) throw new TypeError(`no thumbprint is defined for \`kty\` ${jwk['kty']}`);
   const required = Object.fromEntries(members.map((member) => [member, jwk[member]]));
   return hash('sha256', JSON.stringify(required), 'base64url');
+}
+
+/** The spec that a key object is one of; null where we have none for it. */
+export function specOfKey(key: KeyObject): Spec | null {
+  return SPEC_NAMES.find((spec) => isOfSpec(spec, key)) ?? null;
 }
 
 /** Bytes of an RSA modulus, which are those of a signature or ciphertext too. */

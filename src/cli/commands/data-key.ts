@@ -8,7 +8,7 @@ import { isAsymmetric, SPEC_NAMES, type Spec } from '../../model/spec.ts';
 import type { DATA_KEY_BYTES } from '../../operations/generate-data-key.ts';
 import { contextOption, integer, KEY_HELP } from '../arguments.ts';
 import { CliCommand } from '../command.ts';
-import { pemOf } from '../pem.ts';
+import { pemOf } from '../../bytes/pem.ts';
 import { showParts } from '../parts.ts';
 import type { Session } from '../session.ts';
 

@@ -19,7 +19,7 @@ import { isAsymmetric, SPEC_NAMES, specRow, type Spec, type Usage } from '../../
 import type { BackingInfo, WantedKey } from '../../provider.ts';
 import { OPERATIONS_OF, type Bench, type Case } from '../bench.ts';
 import { callsOn, MESSAGE, newPeer, oaepOutside } from '../calls.ts';
-import { refusedHere } from '../expect.ts';
+import { refused, refusedHere } from '../expect.ts';
 import { inputOf, requireVerifies } from './sign.ts';
 
 export const lifecycleCases: readonly Case[] = [
@@ -75,7 +75,7 @@ export const lifecycleCases: readonly Case[] = [
       const wanted = wantedKey(spec, bench.usageOf(spec));
       const { bytes } = newMaterial(spec);
       for (const material of [Buffer.alloc(0), bytes.subarray(1), Buffer.concat([bytes, bytes])]) {
-        await refusedHere(bench, `${material.length} bytes`, 'INVALID_ARGUMENT', () =>
+        await refused(`${material.length} bytes`, 'INVALID_ARGUMENT', () =>
           bench.lifecycle.importMaterial!(wanted, material, bench.options),
         );
       }

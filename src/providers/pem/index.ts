@@ -1,0 +1,2 @@
+export { pem } from './provider.ts';
+export type { PemConfig } from './config.ts';

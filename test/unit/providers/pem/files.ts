@@ -1,0 +1,73 @@
+/**
+ * Key files made by openssl, in every form that people have.
+ *
+ * @module
+ */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { programPath } from '../../../../tools/peers/peer.ts';
+import type { Log, LogLevel } from '../../../../src/ports/log.ts';
+import type { ProviderPorts } from '../../../../src/providers/registry.ts';
+import { systemRandom } from '../../../../src/crypto/random.ts';
+import { systemClock } from '../../../../src/ports/clock.ts';
+import { pem } from '../../../../src/providers/pem/index.ts';
+import type { PemProvider } from '../../../../src/providers/pem/provider.ts';
+import type { CallOptions } from '../../../../src/providers/provider.ts';
+
+export const PASSPHRASE = 'correct horse battery staple';
+
+/** Runs openssl in a folder; each argument is one word. */
+export class KeyFiles {
+  readonly folder: string;
+
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  run(...args: readonly string[]): void {
+    execFileSync('openssl', args, { cwd: this.folder, stdio: 'pipe' });
+  }
+
+  path(name: string): string {
+    return join(this.folder, name);
+  }
+
+  text(name: string): string {
+    return readFileSync(this.path(name), 'utf8');
+  }
+}
+
+/** Whether openssl is there at all. */
+export async function hasOpenssl(): Promise<boolean> {
+  return (await programPath('openssl')) !== null;
+}
+
+export interface LogLine {
+  readonly level: LogLevel;
+  readonly message: string;
+}
+
+export interface Opened {
+  readonly provider: PemProvider;
+  readonly lines: readonly LogLine[];
+}
+
+export function portsWith(log: Log): ProviderPorts {
+  return { clock: systemClock, random: systemRandom, log };
+}
+
+/** A provider with these keys, as a configuration gives them, and what it has logged. */
+export async function openPem(...keys: readonly object[]): Promise<Opened> {
+  const lines: LogLine[] = [];
+  const config = pem.schema.parse({ kind: 'pem', name: 'old', keys });
+  const provider = await pem.open(
+    config,
+    portsWith({ write: (level, message) => void lines.push({ level, message }) }),
+  );
+  return { provider: provider as PemProvider, lines };
+}
+
+export function options(): CallOptions {
+  return { signal: AbortSignal.timeout(30_000), timeoutMs: 30_000 };
+}
