@@ -8,11 +8,14 @@ import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { signAside, slowTasks, verifyAside } from '../../../src/crypto/slow-pool.ts';
 
+/** Each has two batches of at most 32 at a time. */
+const MORE_THAN_THREADS_TAKE = availableParallelism() * 64 + 8;
+
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' });
 
 test('many tasks of several keys come back each with its own result', async () => {
-  const messages = Array.from({ length: 60 }, (_, at) => Buffer.from(`message ${at}`));
+  const messages = Array.from({ length: MORE_THAN_THREADS_TAKE }, (_, at) => Buffer.from(`message ${at}`));
   const signed = messages.map((message, at) =>
     at % 2 === 0
       ? signAside('RSA-2048', rsa.privateKey, 'RSASSA_PKCS1_V1_5_SHA_256', { message })
