@@ -73,6 +73,13 @@ interface Target {
 }
 
 const REFERENCE = /^(?<name>[a-z][a-z0-9-]{0,126})(?:@(?<version>[1-9][0-9]{0,8}))?$/;
+/** What a key has to be for; the operations that are not here encrypt or decrypt. */
+const USAGE_OF: Readonly<Partial<Record<FakeOperation, Usage>>> = {
+  sign: 'sign-verify',
+  mac: 'mac',
+  agree: 'key-agreement',
+  decapsulate: 'kem',
+};
 const VERSION_BYTES = 4;
 const DATA_KEY_BYTES_MAX = 64;
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -197,7 +204,10 @@ export class FakeProvider implements Provider {
       case 'rsa':
         return { cipher: this.#rsaFacet(target), ...this.#signFacet(target) };
       case 'ec':
-        return { ...this.#signFacet(target), ...this.#agreeFacet(target) };
+        return {
+          ...this.#signFacet(target),
+          ...('key-agreement' in specRow(target.spec).usages ? this.#agreeFacet(target) : {}),
+        };
       case 'ed25519':
       case 'ml-dsa':
         return this.#signFacet(target);
@@ -246,10 +256,12 @@ export class FakeProvider implements Provider {
       wrap: (dataKey, context, options) =>
         this.#made('wrap', target, options, (key, version) => this.#seal(key, version, dataKey, bound(context))),
       unwrap: (wrapped, context, options) =>
-        this.#call('unwrap', target.ref, options, () => this.#open(this.#usedKey(target), wrapped, bound(context))),
+        this.#call('unwrap', target.ref, options, () =>
+          this.#open(this.#usedKey('unwrap', target), wrapped, bound(context)),
+        ),
       rewrap: (wrapped, context, options) =>
         this.#call('rewrap', target.ref, options, () => {
-          const key = this.#usedKey(target);
+          const key = this.#usedKey('rewrap', target);
           const { value: dataKey } = this.#open(key, wrapped, bound(context));
           const newest = key.versions.at(-1)!;
           this.#requireUsable(key, newest);
@@ -276,7 +288,7 @@ export class FakeProvider implements Provider {
       decrypt: (algorithm, ciphertext, context, options) =>
         this.#call('decrypt', target.ref, options, () => {
           requireDefault(algorithm);
-          return this.#open(this.#usedKey(target), ciphertext, encodeContext(context));
+          return this.#open(this.#usedKey('decrypt', target), ciphertext, encodeContext(context));
         }),
     };
   }
@@ -361,8 +373,11 @@ export class FakeProvider implements Provider {
     return key;
   }
 
-  #usedKey({ ref, spec }: Target): NativeKey {
+  #usedKey(operation: FakeOperation, { ref, spec }: Target): NativeKey {
     const key = this.#keyOf(ref);
+    if (key.usage !== (USAGE_OF[operation] ?? 'encrypt-decrypt')) {
+      throw new ClavigerError('KEY_USAGE', `key \`${ref}\` is for \`${key.usage}\``, { resource: ref });
+    }
     if (key.spec === spec) return key;
     throw new ClavigerError('KEY_USAGE', `key \`${ref}\` is of spec \`${key.spec}\`, not \`${spec}\``, {
       resource: ref,
@@ -394,7 +409,7 @@ export class FakeProvider implements Provider {
     work: (key: NativeKey, version: Version) => T | Promise<T>,
   ): Promise<Made<T>> {
     return this.#call(operation, target.ref, options, async () => {
-      const key = this.#usedKey(target);
+      const key = this.#usedKey(operation, target);
       const version = versionOf(key, target.ref);
       this.#requireUsable(key, version);
       return made(await work(key, version), version);
