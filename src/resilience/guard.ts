@@ -195,7 +195,7 @@ export class Guard {
   ): Promise<T> {
     for (let attempt = 1, waitMs = 0; ; attempt += 1) {
       this.#requireCallable(within);
-      if (!this.#slots.take()) await this.#waitForSlot(within.signal);
+      if (!this.#slots.take()) await this.#waitForSlot(within);
       let outcome: Outcome<T>;
       try {
         // INVARIANT: nothing is awaited between this and the start of the call, so what it says still holds.
@@ -246,8 +246,9 @@ export class Guard {
     await this.provider.close();
   }
 
-  async #waitForSlot(signal: AbortSignal): Promise<void> {
-    const waitMs = Math.min(SLOT_WAIT_MS_MAX, this.#settings.timeoutMs * SLOT_WAIT_SHARE);
+  async #waitForSlot({ signal, deadlineMs }: Within): Promise<void> {
+    const leftMs = deadlineMs - performance.now();
+    const waitMs = Math.min(SLOT_WAIT_MS_MAX, this.#settings.timeoutMs * SLOT_WAIT_SHARE, leftMs);
     if (await this.#slots.wait(waitMs, signal)) return;
     if (signal.aborted) throw canceledBy(signal);
     throw this.#unavailable(`it is busy with ${this.#settings.maxConcurrent} calls`);

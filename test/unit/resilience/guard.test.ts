@@ -420,6 +420,15 @@ test('more calls than there are slots wait for a while, and are refused as busy'
   });
 });
 
+test('nobody waits for a slot beyond the deadline of the request', async () => {
+  using time = new VirtualTime();
+  const { guard } = guarded({ maxConcurrent: 1 });
+  const first = guard.call('sign', false, hangs, within()).catch(() => undefined);
+  await assert.rejects(time.until(guard.call('sign', true, hangs, within(30))), { message: /it is busy with 1 calls/ });
+  assert.equal(time.nowMs, 30);
+  await time.until(first);
+});
+
 test('who waits for a slot gets the next that is free, in turn, and leaves with the caller', async () => {
   using time = new VirtualTime();
   const { guard } = guarded({ maxConcurrent: 1 });
