@@ -17,7 +17,6 @@ import type { CallOptions, HomeKey } from '../../src/providers/provider.ts';
 import {
   anyHome,
   Guard,
-  verdictOf,
   wrapEverywhere,
   type GroupSettings,
   type GuardSettings,
@@ -31,7 +30,7 @@ import { VirtualTime } from '../support/virtual-time.ts';
 export const INVARIANTS = [
   /** An answered encrypt has fewer wraps than the quorum. */
   'quorum',
-  /** A home that an answered encrypt names does not give the data key back. */
+  /** A home that an answered encrypt names does not give the data key back, once it has recovered by itself. */
   'lost wrap',
   /** A decrypt is answered with another plaintext. */
   'other plaintext',
@@ -49,6 +48,8 @@ export const INVARIANTS = [
   'repeated blindly',
   /** A provider that refused our credentials is called before an operator has cleared it. */
   'called in quarantine',
+  /** A provider whose circuit is open is called before it is due. */
+  'called while left alone',
   /** Two calls at a time find out whether a provider answers again. */
   'two trials',
   /** A request fails though enough homes were well all the time. */
@@ -100,6 +101,8 @@ const SCHEDULE_MS = 2500;
 const KINDS = ['encrypt', 'encrypt', 'decrypt', 'decrypt', 'decrypt', 'once'] as const;
 /** What the clock may show beyond a deadline: fractions of its timers. */
 const ROUNDING_MS = 0.001;
+/** A circuit is open for so long at least, or for its own time. */
+const UNPROVED_MS = 1000;
 
 interface Phase {
   readonly untilMs: number;
@@ -132,6 +135,8 @@ interface SimulatedHome extends Home {
   trials: number;
   /** When the circuit was last seen other than closed. */
   notClosedAtMs: number;
+  /** Until when it is not called, as its circuit said. */
+  aloneUntilMs: number;
 }
 
 /** Plays the world of a seed to its end. */
@@ -159,6 +164,8 @@ class World implements Play {
   readonly #callers: AbortController[] = [];
   /** True where a home that is well can answer in time whatever the others do. */
   readonly #isRoomy: boolean;
+  /** All requests are. */
+  #isOver = false;
 
   constructor(seed: number, time: VirtualTime, sabotage: Sabotage) {
     this.#time = time;
@@ -167,7 +174,7 @@ class World implements Play {
       bytes: (length) => Buffer.from(Array.from({ length }, () => this.#upTo(255))),
     };
     this.#sabotage = sabotage;
-    const timeoutMs = 20 + this.#upTo(400);
+    const timeoutMs = 20 + this.#upTo(this.#chance(0.5) ? 300 : 1200);
     this.#isRoomy = this.#chance(0.7);
     this.#guardSettings = {
       timeoutMs,
@@ -180,7 +187,7 @@ class World implements Play {
     this.#group = {
       wrapQuorum: 1 + this.#upTo(homes - 1),
       wrapGraceMs: this.#upTo(100),
-      deadlineMs: this.#isRoomy ? 1000 + this.#upTo(1000) : 20 + this.#upTo(500),
+      deadlineMs: this.#isRoomy ? 500 + this.#upTo(1500) : 20 + this.#upTo(500),
       balance: this.#pick(['order', 'least-latency', 'weighted'] as const),
       hedgeMs: this.#chance(0.4) ? 5 + this.#upTo(100) : null,
     };
@@ -194,23 +201,25 @@ class World implements Play {
     while (this.#time.nowMs < SCHEDULE_MS) {
       running.push(this.#request(this.#pick(KINDS)));
       if (this.#chance(0.02)) this.#clear(this.#pick(this.#homes));
+      if (this.#chance(0.05)) void this.#pick(this.#homes).guard.probe();
       if (this.#sabotage.backDoor) running.push(this.#byTheBackDoor(this.#pick(this.#homes)));
       await this.#time.pass(1 + this.#upTo(100));
     }
     await this.#time.until(Promise.all(running));
+    await this.#rest();
     await this.#heal();
     await this.#openAll();
     await this.#tidyUp();
   }
 
   async #makeHome(name: string): Promise<SimulatedHome> {
-    const latencyMs = 1 + this.#upTo(9);
+    const latencyMs = this.#upTo(9);
     let isMade = false;
     const fake = new FakeProvider({
       name,
       clock: systemClock,
       random: this.#random,
-      latencyMs: () => (isMade ? latencyMs : 0),
+      latencyMs: () => (isMade && !this.#isOver ? latencyMs : 0),
     });
     const wanted = { spec: 'AES-256-GCM', usage: 'encrypt-decrypt', name: 'key', tags: {} } as const;
     const { ref } = await fake.lifecycle.create(wanted, patient());
@@ -219,7 +228,14 @@ class World implements Play {
     const guard = new Guard(fake, this.#guardSettings, {
       clock: systemClock,
       random: this.#random,
-      events: { circuit: () => (home.notClosedAtMs = this.#time.nowMs) },
+      events: {
+        circuit: ({ state, reason }) => {
+          home.notClosedAtMs = this.#time.nowMs;
+          if (state === 'quarantined') home.isDenied = true;
+          if (state === 'open') home.aloneUntilMs = this.#time.nowMs + Math.min(UNPROVED_MS, this.#openMs);
+          if (state === 'closed' || reason.startsWith('a probe was answered')) home.aloneUntilMs = 0;
+        },
+      },
     });
     const home: SimulatedHome = {
       guard,
@@ -231,6 +247,7 @@ class World implements Play {
       isDenied: false,
       trials: 0,
       notClosedAtMs: Number.NEGATIVE_INFINITY,
+      aloneUntilMs: 0,
     };
     fake.fault = ({ operation }) => {
       if (home.isDenied) this.#violated('called in quarantine', `${name} ${operation}`);
@@ -292,12 +309,12 @@ class World implements Play {
     this.requests += 1;
     const caller = new AbortController();
     this.#callers.push(caller);
-    if (this.#chance(0.05)) {
-      setTimeout(() => {
-        request.isAborted ||= !request.isOver;
-        caller.abort();
-      }, this.#upTo(200));
-    }
+    const impatient = this.#chance(0.05)
+      ? setTimeout(() => {
+          request.isAborted = true;
+          caller.abort();
+        }, this.#upTo(200))
+      : undefined;
     const envelope = this.#envelopes.length > 0 ? this.#pick(this.#envelopes) : null;
     const well = this.#wellHomes();
     let error: ClavigerError | null = null;
@@ -308,6 +325,7 @@ class World implements Play {
     } catch (thrown) {
       error = toClavigerError(thrown);
     }
+    clearTimeout(impatient);
     request.isOver = true;
     this.#count(`${kind} ${error?.code ?? 'OK'}`);
 
@@ -386,6 +404,7 @@ class World implements Play {
     const isTrial = home.guard.status().state !== 'closed';
     if (isTrial && home.trials > 0) this.#violated('two trials', name);
     if (isTrial) home.trials += 1;
+    if (this.#time.nowMs < home.aloneUntilMs) this.#violated('called while left alone', name);
     try {
       return await call();
     } catch (thrown) {
@@ -394,7 +413,7 @@ class World implements Play {
         request.isUnknown ||= request.kind === 'once' && !request.isAborted;
         throw error;
       }
-      if (verdictOf(error) === 'refusal') request.refusal ??= error.code;
+      if (REFUSALS.some((code) => code === error.code)) request.refusal ??= error.code;
       if (error.code === 'PROVIDER_TIMEOUT' && request.kind === 'once') request.isUnknown = true;
       if (error.code === 'PROVIDER_DENIED') home.isDenied = true;
       const disguised = this.#sabotage.disguise?.[error.code];
@@ -427,7 +446,7 @@ class World implements Play {
     );
     const enough = kind === 'encrypt' ? this.#group.wrapQuorum : 1;
     if (well.length < enough) return;
-    this.#violated('failed without need', `${kind}: ${error.message}, though ${well.map(({ guard }) => guard.name)}`);
+    this.#violated('failed without need', `${kind}: ${error.message}, though ${well[0]!.guard.name} was well`);
   }
 
   #clear(home: SimulatedHome): void {
@@ -453,7 +472,8 @@ class World implements Play {
   async #heal(): Promise<void> {
     for (const home of this.#homes) {
       home.fake.fault = () => null;
-      this.#clear(home);
+      // Nobody else is needed for the others to recover.
+      if (home.isDenied) this.#clear(home);
     }
     await this.#time.pass(10_000);
   }
@@ -475,8 +495,10 @@ class World implements Play {
     }
   }
 
-  async #tidyUp(): Promise<void> {
-    for (const { guard } of this.#homes) await guard.close();
+  /** Nothing goes on for requests that are over, but for probes, which are given the time to end. */
+  async #rest(): Promise<void> {
+    this.#isOver = true;
+    for (const { guard } of this.#homes) await this.#time.until(guard.probe());
     if (this.#sabotage.leaveTimer) setTimeout(() => undefined, 1000);
     if (this.#time.pending > 0) this.#violated('left behind', `${this.#time.pending} timers`);
     for (const { guard } of this.#homes) {
@@ -485,6 +507,15 @@ class World implements Play {
     for (const { signal } of this.#callers) {
       if (getEventListeners(signal, 'abort').length > 0) this.#violated('left behind', 'a listener');
     }
+  }
+
+  async #tidyUp(): Promise<void> {
+    for (const { guard } of this.#homes) await guard.close();
+    if (this.#time.pending > 0) this.#violated('left behind', `${this.#time.pending} timers of a closed guard`);
+  }
+
+  get #openMs(): number {
+    return this.#guardSettings.breaker.openMs;
   }
 
   get #strictBy(): number {

@@ -4,12 +4,20 @@
  *
  * Each world has a seed, and a failure names it. CLAVIGER_HOMES_WORLDS sets how many there are, CLAVIGER_HOMES_SEED the
  * first.
+ *
+ * Each check is shown to fail by a lie about the world. Beside that, src/resilience/ was changed for the worse in two
+ * dozen ways, one at a time, and 400 worlds played. Found out were: a refusal that is failed over, or taken for a missing
+ * home; a timeout that is failed over where the call must not happen twice; a quorum of one less; one attempt more; no
+ * quarantine, or a probe in it; a circuit that admits several calls, or is asked before it is due; the whole deadline
+ * given to one home; waits for a slot or a retry beyond the deadline; a slot, a listener or a timer that is not given
+ * back; stragglers that are not called off. Not found out here, but by the unit tests, were: a refusal that is seen a few
+ * microtasks late, and a circuit that opens too early.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { INVARIANTS, playWorld, type Invariant, type Sabotage } from './homes-world.ts';
 
-const { CLAVIGER_HOMES_WORLDS: WORLDS = '2000', CLAVIGER_HOMES_SEED: SEED } = process.env;
+const { CLAVIGER_HOMES_WORLDS: WORLDS = '3000', CLAVIGER_HOMES_SEED: SEED } = process.env;
 const FIRST_SEED = SEED === undefined ? Math.floor(Math.random() * 1_000_000) : Number(SEED);
 /** Worlds in which a lie has to be found out. */
 const LYING_WORLDS = 300;
@@ -26,6 +34,7 @@ const LIES: Readonly<Record<Invariant, Sabotage>> = {
   'repeated blindly': { mayRepeat: true },
   'called in quarantine': { disguise: { PROVIDER_DENIED: 'PROVIDER_UNAVAILABLE' } },
   'two trials': { backDoor: true },
+  'called while left alone': { backDoor: true },
   'failed without need': { wellMeansDown: true },
   'left behind': { leaveTimer: true },
 };

@@ -138,6 +138,24 @@ test('no call is started after a refusal was seen, not even a second attempt', a
   assert.equal(homes[0]!.fake.calls('wrap'), 1);
 });
 
+test('a refusal stops what would begin in the same turn of the event loop', async () => {
+  using time = new VirtualTime();
+  const [aws, bao] = await three();
+  const busy = await fakeHome('busy', { guard: { maxConcurrent: 1 } });
+  const occupied = Promise.withResolvers<void>();
+  const within = { signal: new AbortController().signal, deadlineMs: 60_000 };
+  const occupant = busy.guard.call('wrap', true, () => occupied.promise, within);
+  const refusal = Promise.withResolvers<never>();
+  const refusing = { ...aws!, key: { ref: 'key', wrap: { ...aws!.key.wrap!, wrap: () => refusal.promise } } };
+  const answer = wrap([refusing, bao!, busy]);
+  await time.pass(1);
+  occupied.resolve();
+  refusal.reject(new ClavigerError('KEY_DISABLED', 'disabled'));
+  await assert.rejects(time.until(answer), { code: 'KEY_DISABLED' });
+  await occupant;
+  assert.equal(busy.fake.calls('wrap'), 0);
+});
+
 test('a refusal that comes after the answer changes nothing', async () => {
   using time = new VirtualTime();
   const homes = await three([10, 70, 70]);
