@@ -92,8 +92,8 @@ export async function backingInfo(
   const info: BackingInfo = {
     ref: arn,
     nativeId: arn,
-    // The id of the key material, which a claim has, changes when AWS rotates the key, and no call can ask for one.
-    version: null,
+    // Changes when AWS rotates the key; no call can ask for an older one, so the reference does not have it.
+    version: metadata.CurrentKeyMaterialId ?? null,
     spec: specOfKms(metadata.KeySpec ?? ''),
     usage: usageOfAws(metadata.KeyUsage ?? '') ?? null,
     // A state that AWS has thought of since: the key is there, and what it can do is not known.
@@ -143,7 +143,6 @@ function claimsOf(metadata: KeyMetadata): Readonly<Record<string, string>> {
     keyState: metadata.KeyState,
     origin: metadata.Origin,
     keyManager: metadata.KeyManager,
-    keyMaterialId: metadata.CurrentKeyMaterialId,
     customKeyStoreId: metadata.CustomKeyStoreId,
     cloudHsmClusterId: metadata.CloudHsmClusterId,
     externalKeyId: metadata.XksKeyConfiguration?.Id,

@@ -139,6 +139,13 @@ export function integrityError(provider: string, operation: string, what: string
   });
 }
 
+/** A key was asked for and another one described: who says so does not know the one that was meant. */
+export function anotherKey(provider: string, arn: string): ClavigerError {
+  return new ClavigerError('KEY_NOT_FOUND', `provider \`${provider}\` knows no key of exactly the name \`${arn}\``, {
+    native: { provider, code: 'integrity: it is of another key', requestId: null },
+  });
+}
+
 /** What opened, and should not have: the ciphertext's fault. */
 export function foreignCiphertext(provider: string): ClavigerError {
   return newError(provider, '', 'INVALID_CIPHERTEXT', { code: 'integrity: opened by another key', requestId: null });

@@ -12,7 +12,7 @@ import { loadPublic } from '../../crypto/key-material.ts';
 import { requireSignable } from '../../crypto/sign-input.ts';
 import { isSignatureShaped } from '../../crypto/signature-shape.ts';
 import type { EncryptionAlgorithmName, MacAlgorithmName, SigningAlgorithmName } from '../../model/algorithm.ts';
-import type { EncryptionContext } from '../../model/encryption-context.ts';
+import { NO_CONTEXT, type EncryptionContext } from '../../model/encryption-context.ts';
 import { specRow, type Spec, type Usage } from '../../model/spec.ts';
 import type { SignInput } from '../key-handle.ts';
 import type { CallOptions, CipherFacet, HomeKey, Made, WrapFacet } from '../provider.ts';
@@ -60,11 +60,12 @@ function cipherFacet(use: KeyUse): CipherFacet {
 function wrapFacet(use: KeyUse, spec: Spec): WrapFacet {
   const algorithm = wrapAlgorithm(spec)!;
   const bindsContext = specRow(spec).family === 'aes';
+  const bound = (context: EncryptionContext): EncryptionContext => (bindsContext ? context : NO_CONTEXT);
   return {
     bindsContext,
-    wrap: (dataKey, context, options) => use.encrypt(algorithm, dataKey, context, options),
-    unwrap: (wrapped, context, options) => use.decrypt(algorithm, wrapped, context, options),
-    rewrap: (wrapped, context, options) => use.reEncrypt(algorithm, wrapped, context, options),
+    wrap: (dataKey, context, options) => use.encrypt(algorithm, dataKey, bound(context), options),
+    unwrap: (wrapped, context, options) => use.decrypt(algorithm, wrapped, bound(context), options),
+    rewrap: (wrapped, context, options) => use.reEncrypt(algorithm, wrapped, bound(context), options),
     ...(bindsContext ? { generate: use.generateDataKey.bind(use) } : {}),
   };
 }
@@ -89,13 +90,14 @@ class KeyUse {
   ): Promise<Made<Buffer>> {
     this.#requireAlgorithm('encrypt-decrypt', algorithm);
     requireLength('a plaintext', plaintext, plaintextBytesMax(this.#spec, algorithm));
+    const bound = contextOf(algorithm, context);
     const answer = await this.#connection.call('Encrypt', options, (kms, http) =>
       kms.encrypt(
         {
           KeyId: this.#key.arn,
           Plaintext: plaintext,
           EncryptionAlgorithm: algorithm,
-          ...contextOf(algorithm, context),
+          ...bound,
           ...this.#connection.grants,
         },
         http,
@@ -114,13 +116,14 @@ class KeyUse {
   ): Promise<Made<Buffer>> {
     this.#requireAlgorithm('encrypt-decrypt', algorithm);
     this.#requireCiphertext(ciphertext);
+    const bound = contextOf(algorithm, context);
     const answer = await this.#connection.call('Decrypt', options, (kms, http) =>
       kms.decrypt(
         {
           KeyId: this.#key.arn,
           CiphertextBlob: ciphertext,
           EncryptionAlgorithm: algorithm,
-          ...contextOf(algorithm, context),
+          ...bound,
           ...this.#connection.grants,
         },
         http,
@@ -278,13 +281,14 @@ function made<T>(value: T, version?: string): Made<T> {
   return { value, version: version ?? null };
 }
 
-/** AWS refuses a context with RSA. */
+/** @throws INVALID_ARGUMENT for a context that RSA would not bind */
 function contextOf(
   algorithm: EncryptionAlgorithmName,
   context: EncryptionContext,
 ): { readonly EncryptionContext?: Record<string, string> } {
-  if (algorithm !== 'SYMMETRIC_DEFAULT' || Object.keys(context).length === 0) return {};
-  return { EncryptionContext: { ...context } };
+  if (Object.keys(context).length === 0) return {};
+  if (algorithm === 'SYMMETRIC_DEFAULT') return { EncryptionContext: { ...context } };
+  throw new ClavigerError('INVALID_ARGUMENT', `\`${algorithm}\` binds no encryption context; leave it out`);
 }
 
 function toSign(

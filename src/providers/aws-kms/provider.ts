@@ -16,7 +16,7 @@ import type { KmsClient } from './client.ts';
 import type { AwsKmsConfig } from './config.ts';
 import { Connection } from './connection.ts';
 import { askForMetadata, backingInfo } from './description.ts';
-import { integrityError } from './errors.ts';
+import { anotherKey } from './errors.ts';
 import { homeKey, requireCount } from './home-key.ts';
 import { AwsKmsLifecycle } from './lifecycle.ts';
 
@@ -48,7 +48,7 @@ export class AwsKmsProvider implements Provider {
   async describe(ref: string, options: CallOptions): Promise<BackingInfo> {
     const { arn } = requireKeyArn(ref, this.#region);
     const metadata = await askForMetadata(this.#connection, arn, options);
-    if (metadata.Arn !== arn) throw integrityError(this.name, 'DescribeKey', 'it is of another key');
+    if (metadata.Arn !== arn) throw anotherKey(this.name, arn);
     return backingInfo(this.#connection, this.#protection, metadata, options);
   }
 
