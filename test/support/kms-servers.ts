@@ -29,7 +29,7 @@ export interface KmsServer {
   stop(): Promise<void>;
 }
 
-const KEYS = { accessKeyId: 'AKIAEXAMPLE', secretAccessKey: 'example' };
+const KEYS = { accessKeyId: 'AKIAEXAMPLE', secretAccessKey: 'the-secret-access-key-of-the-tests' };
 export const CALL_MS = 10_000;
 
 /** What every call of the tests takes: time enough for a busy machine. */

@@ -156,7 +156,7 @@ export function endedError(provider: string, operation: string, reason: unknown)
   if (reason instanceof ClavigerError) return reason;
   const timedOut = reason instanceof DOMException && reason.name === 'TimeoutError';
   if (timedOut) return newError(provider, operation, 'PROVIDER_TIMEOUT', { code: 'TimeoutError', requestId: null });
-  return new ClavigerError('CANCELED', `${operation} at provider \`${provider}\` was canceled`, { cause: reason });
+  return new ClavigerError('CANCELED', `provider \`${provider}\`: ${operation} was canceled`, { cause: reason });
 }
 
 interface Told {

@@ -35,7 +35,7 @@ import type { KeyArn } from './arn.ts';
 import type { Connection } from './connection.ts';
 import { integrityError } from './errors.ts';
 
-/** An RSA-OAEP signature or ML-DSA signature is shorter; the shape says the rest. */
+/** Every signature is shorter; its shape says the rest. */
 const SIGNATURE_BYTES_MAX = 8192;
 
 /** The facets that a key of this spec can have; whether it has them, its usage says, and AWS with KEY_USAGE. */
@@ -56,17 +56,25 @@ function cipherFacet(use: KeyUse): CipherFacet {
   return { encrypt: use.encrypt.bind(use), decrypt: use.decrypt.bind(use) };
 }
 
-/** RSA-OAEP has no place for a context: who wraps under it binds the wrap by other means. */
+/**
+ * RSA-OAEP has no place for a context: who wraps under it binds the wrap by other means. An RSA key has one material for
+ * life, so there is nothing to wrap anew under, and AWS makes no data keys with it.
+ */
 function wrapFacet(use: KeyUse, spec: Spec): WrapFacet {
   const algorithm = wrapAlgorithm(spec)!;
-  const bindsContext = specRow(spec).family === 'aes';
-  const bound = (context: EncryptionContext): EncryptionContext => (bindsContext ? context : NO_CONTEXT);
+  if (algorithm !== 'SYMMETRIC_DEFAULT') {
+    return {
+      bindsContext: false,
+      wrap: (dataKey, _context, options) => use.encrypt(algorithm, dataKey, NO_CONTEXT, options),
+      unwrap: (wrapped, _context, options) => use.decrypt(algorithm, wrapped, NO_CONTEXT, options),
+    };
+  }
   return {
-    bindsContext,
-    wrap: (dataKey, context, options) => use.encrypt(algorithm, dataKey, bound(context), options),
-    unwrap: (wrapped, context, options) => use.decrypt(algorithm, wrapped, bound(context), options),
-    rewrap: (wrapped, context, options) => use.reEncrypt(algorithm, wrapped, bound(context), options),
-    ...(bindsContext ? { generate: use.generateDataKey.bind(use) } : {}),
+    bindsContext: true,
+    wrap: (dataKey, context, options) => use.encrypt(algorithm, dataKey, context, options),
+    unwrap: (wrapped, context, options) => use.decrypt(algorithm, wrapped, context, options),
+    rewrap: use.reEncrypt.bind(use),
+    generate: use.generateDataKey.bind(use),
   };
 }
 
@@ -136,22 +144,17 @@ class KeyUse {
     return made(plaintext, answer.KeyMaterialId);
   }
 
-  async reEncrypt(
-    algorithm: EncryptionAlgorithmName,
-    ciphertext: Uint8Array,
-    context: EncryptionContext,
-    options: CallOptions,
-  ): Promise<Made<Buffer>> {
+  async reEncrypt(ciphertext: Uint8Array, context: EncryptionContext, options: CallOptions): Promise<Made<Buffer>> {
     this.#requireCiphertext(ciphertext);
-    const { EncryptionContext: pairs } = contextOf(algorithm, context);
+    const { EncryptionContext: pairs } = contextOf('SYMMETRIC_DEFAULT', context);
     const answer = await this.#connection.call('ReEncrypt', options, (kms, http) =>
       kms.reEncrypt(
         {
           CiphertextBlob: ciphertext,
           SourceKeyId: this.#key.arn,
-          SourceEncryptionAlgorithm: algorithm,
+          SourceEncryptionAlgorithm: 'SYMMETRIC_DEFAULT',
           DestinationKeyId: this.#key.arn,
-          DestinationEncryptionAlgorithm: algorithm,
+          DestinationEncryptionAlgorithm: 'SYMMETRIC_DEFAULT',
           ...(pairs === undefined ? {} : { SourceEncryptionContext: pairs, DestinationEncryptionContext: pairs }),
           ...this.#connection.grants,
         },
@@ -161,7 +164,8 @@ class KeyUse {
     const asked = this.#asked('ReEncrypt');
     requireOpenedBy(asked, this.#key, answer.SourceKeyId);
     requireSameKey(asked, this.#key, answer.KeyId);
-    return made(this.#ciphertext(asked, algorithm, answer.CiphertextBlob), answer.DestinationKeyMaterialId);
+    const wrapped = this.#ciphertext(asked, 'SYMMETRIC_DEFAULT', answer.CiphertextBlob);
+    return made(wrapped, answer.DestinationKeyMaterialId);
   }
 
   async generateDataKey(
