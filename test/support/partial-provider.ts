@@ -60,23 +60,22 @@ function partialLifecycle(
   lifecycle: KeyLifecycle,
   requireSpec: (spec: Spec, operation: CapabilityOperation) => void,
 ): KeyLifecycle {
-  const { setEnabled, restore, setTags, importMaterial } = lifecycle;
   return {
     create: async (wanted: WantedKey, options) => {
       requireSpec(wanted.spec, 'create');
       return lifecycle.create(wanted, options);
     },
-    destroy: lifecycle.destroy.bind(lifecycle),
-    ...(setEnabled === undefined ? {} : { setEnabled: setEnabled.bind(lifecycle) }),
-    ...(restore === undefined ? {} : { restore: restore.bind(lifecycle) }),
-    ...(setTags === undefined ? {} : { setTags: setTags.bind(lifecycle) }),
-    ...(importMaterial === undefined
-      ? {}
-      : {
-          importMaterial: async (wanted, material, options) => {
-            requireSpec(wanted.spec, 'import');
-            return importMaterial.call(lifecycle, wanted, material, options);
-          },
-        }),
+    destroy: (ref, options) => lifecycle.destroy(ref, options),
+    ...(lifecycle.setEnabled && {
+      setEnabled: (ref, enabled, options) => lifecycle.setEnabled!(ref, enabled, options),
+    }),
+    ...(lifecycle.restore && { restore: (ref, options) => lifecycle.restore!(ref, options) }),
+    ...(lifecycle.setTags && { setTags: (ref, tags, options) => lifecycle.setTags!(ref, tags, options) }),
+    ...(lifecycle.importMaterial && {
+      importMaterial: async (wanted, material, options) => {
+        requireSpec(wanted.spec, 'import');
+        return lifecycle.importMaterial!(wanted, material, options);
+      },
+    }),
   };
 }
