@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { isIP } from 'node:net';
 import { z } from 'zod';
 
 /** A field that is given by reference only: `${NAME}` or `file:PATH`. */
@@ -12,6 +13,20 @@ export const secret = z.string().min(1).meta({ secret: true });
 
 /** A file or folder; relative ones are relative to the configuration file. */
 export const filePath = z.string().min(1).meta({ path: true });
+
+/** An address with nothing in it but where to call: no user, no password, no query. */
+export function isBareAddress(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && url.username === '' && url.password === '' && url.search === '' && url.hash === '';
+}
+
+/** Whether what goes to an address, credentials and data keys, cannot be read on the way: TLS, or this machine. */
+export function isConfidential(address: string): boolean {
+  const url = URL.parse(address);
+  if (url === null || url.protocol === 'https:') return true;
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+}
 
 /** Stands in messages, metrics and stored keys: it stays the same when an address changes. */
 export const providerName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be 1 to 63 of a-z, 0-9 and -');

@@ -7,7 +7,7 @@
  * @module
  */
 import { z } from 'zod';
-import { commonFields, filePath, secret } from '../config.ts';
+import { commonFields, filePath, isBareAddress, isConfidential, secret } from '../config.ts';
 
 /** AWS takes so many grant tokens in one request. */
 const GRANT_TOKENS_MAX = 10;
@@ -15,7 +15,9 @@ const GRANT_TOKENS_MAX = 10;
 const DELETION_DAYS_MIN = 7;
 const DELETION_DAYS_MAX = 30;
 
-const httpUrl = z.url({ protocol: /^https?$/, hostname: /^.+$/ });
+const address = z
+  .url({ protocol: /^https?$/, hostname: /^.+$/ })
+  .refine(isBareAddress, 'must have no user, no password, no ? and no #');
 const roleArn = z.string().regex(/^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/, 'must be the ARN of a role');
 
 const fields = z.strictObject({
@@ -25,9 +27,13 @@ const fields = z.strictObject({
     .string()
     .regex(/^[a-z]{2,8}(?:-[a-z]+)+-\d{1,2}$/, 'must be a region, such as `eu-west-1`')
     .describe('Region of the keys. Keys of another region are refused.'),
-  endpoint: httpUrl
+  endpoint: address
     .optional()
     .describe('Address to call in place of the one that AWS has for the region: a VPC endpoint, or another server.'),
+  allowHttp: z
+    .boolean()
+    .default(false)
+    .describe('Allows http:// to other than loopback addresses: data keys cross the network in the clear.'),
   caFile: filePath
     .optional()
     .describe('Certificate authorities (PEM) that the endpoint is held against, in place of the usual ones.'),
@@ -59,7 +65,7 @@ const fields = z.strictObject({
         .regex(/^[\w+=,.@-]{2,64}$/, 'must be 2 to 64 letters, digits or any of _+=,.@-')
         .default('claviger')
         .describe('Name of the session, as CloudTrail shows it.'),
-      endpoint: httpUrl.optional().describe('Address of STS, where it is not the one of the region.'),
+      endpoint: address.optional().describe('Address of STS, where it is not the one of the region.'),
     })
     .optional()
     .describe('A role that is taken on with the credentials above; renewed before it expires.'),
@@ -85,6 +91,15 @@ export const awsKmsSchema = fields.superRefine((config, context) => {
       code: 'custom',
       path: ['credentials'],
       message: 'say where credentials come from: give one of `credentials`, `profile` and `ambient: true`',
+    });
+  }
+  for (const path of [['endpoint'], ['assumeRole', 'endpoint']]) {
+    const given = path.length === 1 ? config.endpoint : config.assumeRole?.endpoint;
+    if (given === undefined || config.allowHttp || isConfidential(given)) continue;
+    context.addIssue({
+      code: 'custom',
+      path,
+      message: 'must begin with https://; plain HTTP is for loopback addresses, or with `allowHttp`',
     });
   }
   if (config.fips && config.endpoint !== undefined) {

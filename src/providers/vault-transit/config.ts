@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { isIP } from 'node:net';
 import { z } from 'zod';
-import { commonFields, filePath, secret } from '../config.ts';
+import { commonFields, filePath, isBareAddress, isConfidential, secret } from '../config.ts';
 
 /** Where Kubernetes puts the token of a pod's service account. */
 const SERVICE_ACCOUNT_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
@@ -63,16 +62,3 @@ export const vaultTransitSchema = z
   });
 
 export type VaultTransitConfig = z.output<typeof vaultTransitSchema>;
-
-function isBareAddress(text: string): boolean {
-  const url = URL.parse(text);
-  return url !== null && url.username === '' && url.password === '' && url.search === '' && url.hash === '';
-}
-
-/** The token goes with every call: it must not be read on the way. */
-function isConfidential(address: string): boolean {
-  const url = URL.parse(address);
-  if (url === null || url.protocol === 'https:') return true;
-  const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
-}

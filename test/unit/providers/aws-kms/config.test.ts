@@ -46,6 +46,24 @@ describe('the configuration of AWS KMS', () => {
     }
   });
 
+  test('takes plain HTTP for this machine, and elsewhere only where it is said', () => {
+    for (const endpoint of [
+      'http://127.0.0.1:5000',
+      'http://localhost:5000',
+      'http://[::1]:5000',
+      'https://kms.example',
+    ]) {
+      assert.deepEqual(faults({ endpoint, ambient: true }), []);
+    }
+    for (const endpoint of ['http://moto:5000', 'http://10.0.0.1', 'http://127.evil.org']) {
+      assert.match(faults({ endpoint, ambient: true })[0] ?? '', /^endpoint: must begin with https/);
+      assert.deepEqual(faults({ endpoint, ambient: true, allowHttp: true }), []);
+    }
+    const assumeRole = { roleArn: 'arn:aws:iam::111122223333:role/x', endpoint: 'http://sts.example' };
+    assert.match(faults({ ambient: true, assumeRole })[0] ?? '', /^assumeRole.endpoint: must begin with https/);
+    assert.match(faults({ endpoint: 'https://user:word@kms.example', ambient: true })[0] ?? '', /no user/);
+  });
+
   test('has either FIPS or an endpoint', () => {
     assert.deepEqual(faults({ fips: true, ambient: true }), []);
     assert.match(faults({ fips: true, endpoint: 'https://kms.example', ambient: true })[0] ?? '', /^fips: /);
