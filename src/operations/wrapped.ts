@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { DISAGREEMENT } from '../audit/alerts/index.ts';
 import { encodeHeader, encodeWrapped, type WrapEntry, type WrappedBlob } from '../envelope/ciphertext.ts';
 import { commitsTo, DATA_KEY_BYTES, openWrapped, sealOfWrap, sealWrapped, wrapsAreOurs } from '../envelope/wrapped.ts';
 import { ClavigerError, invalidCiphertext } from '../errors.ts';
@@ -153,7 +154,13 @@ async function unwrapDataKey(
       (home, options) => wrapFacet(home).unwrap(wrapOf.get(numberOf.get(home)!)!, context, options),
       settings,
       signal,
-    ).catch((error: unknown) => refusedByHome(scope, found, version, error)),
+    ).catch((error: unknown) => {
+      // Its seal is ours, so the home did make this wrap, and does not open it any more.
+      if (error instanceof ClavigerError && error.code === 'INVALID_CIPHERTEXT') {
+        scope.note({ resource: `${DISAGREEMENT}${error.native?.provider ?? 'unknown'}` });
+      }
+      return refusedByHome(scope, found, version, error);
+    }),
   );
   const provider = opened.home.guard.name;
   scope.noteServed(
@@ -164,6 +171,7 @@ async function unwrapDataKey(
   const dataKey = opened.value.value;
   if (dataKey.length === DATA_KEY_BYTES && commitsTo(blob, dataKey)) return dataKey;
   dataKey.fill(0);
+  scope.note({ resource: `${DISAGREEMENT}${provider}` });
   // No second try: which of two homes is right cannot be told, and one that lies must be looked at.
   scope.services.log.write('error', 'a home gave another data key than the ciphertext commits to', {
     keyId: key.id,

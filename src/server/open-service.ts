@@ -190,7 +190,7 @@ async function openLocked(
   const homes = new Homes(
     [{ provider: home, config: SOFTWARE_HOME }, ...(options.providers ?? [])],
     options.groups ?? [],
-    { clock, random, events: homeEvents(metrics, log) },
+    { clock, random, events: homeEvents(metrics, log, (provider, sinceMs) => alerts.circuit(provider, sinceMs)) },
   );
 
   const refusals = new RefusalThrottle(

@@ -9,5 +9,14 @@ export {
   type Channel,
 } from './channels/index.ts';
 export { type ChannelStatus } from './outbox.ts';
-export { ruleBook, RULES, SEVERITIES, type ActiveRule, type Rule, type RuleBook, type Severity } from './rules.ts';
+export {
+  DISAGREEMENT,
+  ruleBook,
+  RULES,
+  SEVERITIES,
+  type ActiveRule,
+  type Rule,
+  type RuleBook,
+  type Severity,
+} from './rules.ts';
 export { ruleWords, runbookOf } from './words.ts';

@@ -62,6 +62,9 @@ const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
+/** What the resource of a record begins with where a home gave, or opened, something else than was put there. */
+export const DISAGREEMENT = 'disagreement/';
+
 /** Roles by which somebody rules over others or over keys. */
 const POWERFUL_ROLES: ReadonlySet<Role> = new Set(['security-officer', 'key-administrator', 'approver']);
 
@@ -142,11 +145,11 @@ export const RULES = {
     threshold: 1,
     windowSeconds: HOUR,
     subject: 'principal',
-    operations: ['SetKeyPolicy', 'CreateToken', 'RevokeToken', 'CreateTenant', 'ConfigureAuditSinks'],
+    operations: ['SetKeyPolicy', 'CreateToken', 'RevokeToken', 'CreateTenant', 'ConfigureAuditSinks', 'ClearProvider'],
     outcomes: ['OK'],
     where: ({ granted }) =>
       granted === null || granted.systemScope || granted.roles.some((role) => POWERFUL_ROLES.has(role)),
-    title: 'somebody changed who may do what, or where the log is sent',
+    title: 'somebody changed who may do what, where the log is sent, or had a provider called again',
     action: 'hold it against what was agreed: `claviger audit list --principal ID`',
   },
   'audit-redaction': {
@@ -167,6 +170,49 @@ export const RULES = {
     below: true,
     title: 'imported key material expires soon, or a rotation is overdue',
     action: 'import the material again with a later date, or rotate: `claviger keys rotate KEY`',
+  },
+  'home-refused': {
+    kind: 'records',
+    severity: 'critical',
+    threshold: 1,
+    windowSeconds: DAY,
+    subject: 'key',
+    operations: ['NoteHomeRefusal'],
+    where: ({ resource }) => resource !== 'cleared',
+    title: 'a home refuses its key: disabled, gone or forbidden there, so the key is refused here too',
+    action: 'ask who changed it at the provider. The refusal is lifted by itself once the home answers again',
+  },
+  'home-integrity': {
+    kind: 'records',
+    severity: 'critical',
+    threshold: 1,
+    windowSeconds: DAY,
+    subject: 'key',
+    outcomes: ['PROVIDER_INTEGRITY', 'INVALID_CIPHERTEXT'],
+    where: ({ outcome, resource }) =>
+      outcome === 'PROVIDER_INTEGRITY' || (resource !== null && resource.startsWith(DISAGREEMENT)),
+    title: 'a home gave a wrong answer: a signature that does not verify, or another data key than was wrapped',
+    action: 'take the home out of the key and find out why: it has another key, or its answers were changed',
+  },
+  'provider-denied': {
+    kind: 'records',
+    severity: 'critical',
+    threshold: 1,
+    windowSeconds: HOUR,
+    subject: 'key',
+    outcomes: ['PROVIDER_DENIED'],
+    title: 'a provider refused our own credentials, and is called no more',
+    action: 'set the credentials, or what they may do, right; then `claviger providers clear NAME`',
+  },
+  'homes-failed': {
+    kind: 'records',
+    severity: 'critical',
+    threshold: 5,
+    windowSeconds: 5 * MINUTE,
+    subject: 'key',
+    outcomes: ['ALL_BACKINGS_FAILED'],
+    title: 'a key cannot be used: none of its homes answers, or fewer than its quorum',
+    action: 'see which are down, and why: `claviger providers`',
   },
   'circuit-open': {
     kind: 'measure',

@@ -152,6 +152,40 @@ const CASES: Readonly<Record<Exclude<RuleId, 'new-source' | MeasureId>, Case>> =
       'a provider that is away': [record({ outcome: 'PROVIDER_UNAVAILABLE' })],
     },
   },
+  'home-refused': {
+    fires: {
+      'a home that refuses its key': [
+        record({ operation: 'NoteHomeRefusal', resource: 'refusal/KEY_DISABLED', principal: 'job/homes' }),
+      ],
+    },
+    silent: {
+      'a home that answers again': [record({ operation: 'NoteHomeRefusal', resource: 'cleared' })],
+      'a key that is disabled here': [record({ outcome: 'KEY_DISABLED' })],
+    },
+  },
+  'home-integrity': {
+    fires: {
+      'a signature that does not verify': [record({ operation: 'Sign', outcome: 'PROVIDER_INTEGRITY' })],
+      'another data key than was wrapped': [
+        record({ operation: 'Decrypt', outcome: 'INVALID_CIPHERTEXT', resource: 'disagreement/aws-main' }),
+      ],
+    },
+    silent: {
+      'a ciphertext that somebody changed': [record({ operation: 'Decrypt', outcome: 'INVALID_CIPHERTEXT' })],
+      'a provider that is away': [record({ outcome: 'PROVIDER_UNAVAILABLE' })],
+    },
+  },
+  'provider-denied': {
+    fires: { 'refused credentials of ours': [record({ outcome: 'PROVIDER_DENIED' })] },
+    silent: { 'a principal that may not': [record({ outcome: 'PERMISSION_DENIED' })] },
+  },
+  'homes-failed': {
+    fires: { '5 requests that no home answered': spread(5, MINUTE_MS, record({ outcome: 'ALL_BACKINGS_FAILED' })) },
+    silent: {
+      '4 requests that no home answered': spread(4, MINUTE_MS, record({ outcome: 'ALL_BACKINGS_FAILED' })),
+      '5 requests in an hour': spread(5, HOUR_MS, record({ outcome: 'ALL_BACKINGS_FAILED' })),
+    },
+  },
   'forbidden-key-use': {
     fires: {
       'a compromised key that is refused': [record({ outcome: 'KEY_STATE', keyVersion: null, key: COMPROMISED })],
