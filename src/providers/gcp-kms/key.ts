@@ -1,0 +1,424 @@
+/**
+ * One version of a key, and what it can do.
+ *
+ * An AES key encrypts under its primary version, and opens with whichever version a ciphertext names. Encrypt is asked of
+ * the key, which every implementation of the service knows, and the answer names the version; where that is not ours,
+ * because somebody has moved the primary, it is thrown away, and our version is asked for by its name.
+ *
+ * RSA keys differ in padding and hash although they have one spec, and the service would sign with the key's own without
+ * a word: their algorithm is fetched once, with the public key, before they are used.
+ *
+ * @module
+ */
+import { createHash } from 'node:crypto';
+import { isOneSequence } from '../../bytes/der.ts';
+import { encodeContext } from '../../bytes/length-prefixed.ts';
+import { oaepEncrypt } from '../../crypto/oaep.ts';
+import { requireSignable } from '../../crypto/sign-input.ts';
+import { ClavigerError, invalidCiphertext } from '../../errors.ts';
+import {
+  type EncryptionAlgorithmName,
+  MAC_ALGORITHMS,
+  type MacAlgorithmName,
+  SIGNING_ALGORITHMS,
+  type SigningAlgorithmName,
+} from '../../model/algorithm.ts';
+import type { EncryptionContext } from '../../model/encryption-context.ts';
+import { specRow, type Spec } from '../../model/spec.ts';
+import type { SignInput } from '../key-handle.ts';
+import type { CallOptions, CipherFacet, HomeKey, Made, WrapFacet } from '../provider.ts';
+import { ALGORITHMS, type GcpAlgorithm, limitsOf, type Limits, signsData } from './algorithms.ts';
+import type { Connection } from './connection.ts';
+import { checksum } from './integrity.ts';
+import { parseVersion, type VersionName } from './names.ts';
+import type { PublicKey, PublicKeys } from './public-key.ts';
+
+/** What Encrypt adds to a plaintext is some 100 bytes; emulators put the key's name in as well. */
+const CIPHERTEXT_EXTRA_BYTES_MAX = 1024;
+/** AES-GCM as RawEncrypt has it. */
+const IV_BYTES = 12;
+const TAG_BYTES = 16;
+const SHARED_SECRET_BYTES = 32;
+/** FIPS 203, table 3. */
+const ENCAPSULATION_BYTES: Readonly<Partial<Record<Spec, number>>> = { 'ML-KEM-768': 1088, 'ML-KEM-1024': 1568 };
+/** RFC 8032, section 5.1.6; FIPS 204, table 2. */
+const SIGNATURE_BYTES: Readonly<Partial<Record<Spec, number>>> = {
+  Ed25519: 64,
+  'ML-DSA-44': 2420,
+  'ML-DSA-65': 3309,
+  'ML-DSA-87': 4627,
+};
+/** Versions that are remembered not to be the primary one. */
+const MOVED_MAX = 10_000;
+
+/** Makes the keys of one provider. */
+export class Keys {
+  readonly #connection: Connection;
+  readonly #publicKeys: PublicKeys;
+  readonly #limits: Limits;
+  /** Versions that the key does not encrypt under by itself. */
+  readonly #moved = new Set<string>();
+
+  constructor(connection: Connection, publicKeys: PublicKeys) {
+    this.#connection = connection;
+    this.#publicKeys = publicKeys;
+    this.#limits = limitsOf(connection.config);
+  }
+
+  /**
+   * Without a call.
+   *
+   * @throws INVALID_ARGUMENT where `ref` is no version
+   */
+  of(ref: string, spec: Spec): HomeKey {
+    const version = parseVersion(ref);
+    switch (specRow(spec).family) {
+      case 'aes':
+        return { ref, ...this.#aes(version) };
+      case 'hmac':
+        return { ref, mac: (algorithm, message, options) => this.#mac(ref, spec, algorithm, message, options) };
+      case 'ml-kem':
+        return { ref, decapsulate: (ciphertext, options) => this.#decapsulate(ref, spec, ciphertext, options) };
+      case 'rsa':
+        return { ref, sign: this.#signer(ref, spec), ...this.#rsa(ref, spec) };
+      default:
+        return { ref, sign: this.#signer(ref, spec) };
+    }
+  }
+
+  #aes(version: VersionName): { readonly wrap: WrapFacet; readonly cipher: CipherFacet } {
+    const raw = this.#connection.config.symmetricKeys === 'raw';
+    const seal = (plaintext: Uint8Array, context: EncryptionContext, options: CallOptions): Promise<Made<Buffer>> => {
+      const aad = encodeContext(context);
+      this.#requireFits(plaintext, aad);
+      return raw ? this.#rawEncrypt(version, plaintext, aad, options) : this.#encrypt(version, plaintext, aad, options);
+    };
+    const open = (sealed: Uint8Array, context: EncryptionContext, options: CallOptions): Promise<Made<Buffer>> => {
+      const aad = encodeContext(context);
+      const bytesMax = this.#limits.cipherBytes + CIPHERTEXT_EXTRA_BYTES_MAX;
+      if (sealed.length === 0 || sealed.length > bytesMax) throw invalidCiphertext();
+      return raw ? this.#rawDecrypt(version, sealed, aad, options) : this.#decrypt(version, sealed, aad, options);
+    };
+    return {
+      wrap: {
+        bindsContext: true,
+        wrap: async (dataKey, context, options) => seal(dataKey, context, options),
+        unwrap: async (wrapped, context, options) => open(wrapped, context, options),
+      },
+      cipher: {
+        encrypt: async (algorithm, plaintext, context, options) => {
+          requireAes(algorithm);
+          return seal(plaintext, context, options);
+        },
+        decrypt: async (algorithm, ciphertext, context, options) => {
+          requireAes(algorithm);
+          return open(ciphertext, context, options);
+        },
+      },
+    };
+  }
+
+  async #encrypt(
+    { ref, key, version }: VersionName,
+    plaintext: Uint8Array,
+    aad: Buffer,
+    options: CallOptions,
+  ): Promise<Made<Buffer>> {
+    const { client, answer } = this.#connection;
+    const ask = async (name: string): Promise<{ readonly ciphertext: Buffer; readonly by: unknown }> => {
+      const made = await client.call(
+        'encrypt',
+        {
+          name,
+          plaintext,
+          plaintextCrc32c: checksum(plaintext),
+          additionalAuthenticatedData: aad,
+          additionalAuthenticatedDataCrc32c: checksum(aad),
+        },
+        options,
+      );
+      answer.verified('verifiedPlaintextCrc32c', made.verifiedPlaintextCrc32c);
+      answer.verified('verifiedAdditionalAuthenticatedDataCrc32c', made.verifiedAdditionalAuthenticatedDataCrc32c);
+      return { ciphertext: answer.bytes('ciphertext', made.ciphertext, made.ciphertextCrc32c), by: made.name };
+    };
+    if (!this.#moved.has(ref)) {
+      const { ciphertext, by } = await ask(key);
+      if (by === ref) return { value: ciphertext, version };
+      if (!isVersionOf(key, by)) throw answer.fault('it names another key than was asked for');
+      if (this.#moved.size >= MOVED_MAX) this.#moved.clear();
+      this.#moved.add(ref);
+    }
+    const { ciphertext, by } = await ask(ref);
+    answer.named(ref, by);
+    return { value: ciphertext, version };
+  }
+
+  async #decrypt({ key }: VersionName, ciphertext: Uint8Array, aad: Buffer, options: CallOptions): Promise<Made<Buffer>> {
+    const { client, answer } = this.#connection;
+    const opened = await client.call(
+      'decrypt',
+      {
+        name: key,
+        ciphertext,
+        ciphertextCrc32c: checksum(ciphertext),
+        additionalAuthenticatedData: aad,
+        additionalAuthenticatedDataCrc32c: checksum(aad),
+      },
+      options,
+    );
+    // The service does not say which version it was, nor that it saw our checksums: a ciphertext that was changed on its
+    // way does not open.
+    return { value: answer.bytes('plaintext', opened.plaintext, opened.plaintextCrc32c), version: null };
+  }
+
+  /** The IV, then the ciphertext with its tag. */
+  async #rawEncrypt(
+    { ref, version }: VersionName,
+    plaintext: Uint8Array,
+    aad: Buffer,
+    options: CallOptions,
+  ): Promise<Made<Buffer>> {
+    const { client, answer } = this.#connection;
+    const made = await client.call(
+      'rawEncrypt',
+      {
+        name: ref,
+        plaintext,
+        plaintextCrc32c: checksum(plaintext),
+        additionalAuthenticatedData: aad,
+        additionalAuthenticatedDataCrc32c: checksum(aad),
+      },
+      options,
+    );
+    answer.named(ref, made.name);
+    answer.verified('verifiedPlaintextCrc32c', made.verifiedPlaintextCrc32c);
+    answer.verified('verifiedAdditionalAuthenticatedDataCrc32c', made.verifiedAdditionalAuthenticatedDataCrc32c);
+    const iv = answer.bytes('initializationVector', made.initializationVector, made.initializationVectorCrc32c);
+    const ciphertext = answer.bytes('ciphertext', made.ciphertext, made.ciphertextCrc32c);
+    if (iv.length !== IV_BYTES || made.tagLength !== TAG_BYTES || ciphertext.length !== plaintext.length + TAG_BYTES) {
+      throw answer.fault('IV, tag or ciphertext have lengths that AES-256-GCM does not give');
+    }
+    return { value: Buffer.concat([iv, ciphertext]), version };
+  }
+
+  async #rawDecrypt(
+    { ref, version }: VersionName,
+    sealed: Uint8Array,
+    aad: Buffer,
+    options: CallOptions,
+  ): Promise<Made<Buffer>> {
+    const { client, answer } = this.#connection;
+    if (sealed.length < IV_BYTES + TAG_BYTES) throw invalidCiphertext();
+    const iv = sealed.subarray(0, IV_BYTES);
+    const ciphertext = sealed.subarray(IV_BYTES);
+    const opened = await client.call(
+      'rawDecrypt',
+      {
+        name: ref,
+        ciphertext,
+        ciphertextCrc32c: checksum(ciphertext),
+        initializationVector: iv,
+        initializationVectorCrc32c: checksum(iv),
+        additionalAuthenticatedData: aad,
+        additionalAuthenticatedDataCrc32c: checksum(aad),
+        tagLength: TAG_BYTES,
+      },
+      options,
+    );
+    answer.verified('verifiedCiphertextCrc32c', opened.verifiedCiphertextCrc32c);
+    answer.verified('verifiedInitializationVectorCrc32c', opened.verifiedInitializationVectorCrc32c);
+    answer.verified('verifiedAdditionalAuthenticatedDataCrc32c', opened.verifiedAdditionalAuthenticatedDataCrc32c);
+    const value = answer.bytes('plaintext', opened.plaintext, opened.plaintextCrc32c);
+    if (value.length !== ciphertext.length - TAG_BYTES) throw answer.fault('the plaintext has another length');
+    return { value, version };
+  }
+
+  /** Encryption is ours, with the public key; opening is the service's. */
+  #rsa(ref: string, spec: Spec): { readonly wrap: WrapFacet; readonly cipher: CipherFacet } {
+    const { version } = parseVersion(ref);
+    const encrypt = async (
+      asked: EncryptionAlgorithmName | null,
+      plaintext: Uint8Array,
+      options: CallOptions,
+    ): Promise<Made<Buffer>> => {
+      const { algorithm, spki } = await this.#decrypter(ref, spec, asked, options);
+      return { value: oaepEncrypt(spki, spec, algorithm, plaintext), version };
+    };
+    const decrypt = async (
+      asked: EncryptionAlgorithmName | null,
+      ciphertext: Uint8Array,
+      options: CallOptions,
+    ): Promise<Made<Buffer>> => {
+      if (ciphertext.length !== specRow(spec).size! / 8) throw invalidCiphertext();
+      await this.#decrypter(ref, spec, asked, options);
+      const { client, answer } = this.#connection;
+      const request = { name: ref, ciphertext, ciphertextCrc32c: checksum(ciphertext) };
+      const opened = await client.call('asymmetricDecrypt', request, options);
+      answer.verified('verifiedCiphertextCrc32c', opened.verifiedCiphertextCrc32c);
+      return { value: answer.bytes('plaintext', opened.plaintext, opened.plaintextCrc32c), version };
+    };
+    return {
+      wrap: {
+        bindsContext: false,
+        wrap: (dataKey, _context, options) => encrypt(null, dataKey, options),
+        unwrap: (wrapped, _context, options) => decrypt(null, wrapped, options),
+      },
+      cipher: {
+        encrypt: (algorithm, plaintext, _context, options) => encrypt(algorithm, plaintext, options),
+        decrypt: (algorithm, ciphertext, _context, options) => decrypt(algorithm, ciphertext, options),
+      },
+    };
+  }
+
+  /**
+   * @param asked null for the one that the key has
+   * @throws UNSUPPORTED where the key has another algorithm, KEY_USAGE where it signs
+   */
+  async #decrypter(
+    ref: string,
+    spec: Spec,
+    asked: EncryptionAlgorithmName | null,
+    options: CallOptions,
+  ): Promise<{ readonly algorithm: EncryptionAlgorithmName; readonly spki: Buffer }> {
+    requireOffered(spec, asked, ({ encryption }) => encryption);
+    const { algorithm, spki } = await this.#publicKeys.get(ref, spec, options);
+    if (algorithm.encryption === null) throw otherUsage(algorithm);
+    if (asked !== null && asked !== algorithm.encryption) throw otherAlgorithm(asked, algorithm.encryption);
+    return { algorithm: algorithm.encryption, spki };
+  }
+
+  #signer(ref: string, spec: Spec): NonNullable<HomeKey['sign']> {
+    const { version } = parseVersion(ref);
+    return async (algorithm, input, options) => {
+      requireSignable(spec, algorithm, input);
+      requireOffered(spec, algorithm, ({ signing }) => signing);
+      if (specRow(spec).family === 'rsa') requireSigner(await this.#publicKeys.get(ref, spec, options), algorithm);
+      const value = signsData(algorithm)
+        ? await this.#signData(ref, messageOf(algorithm, input), options)
+        : await this.#signDigest(ref, algorithm, input, options);
+      if (!isSignature(spec, value)) throw this.#connection.answer.fault(`the signature is none of spec \`${spec}\``);
+      return { value, version };
+    };
+  }
+
+  async #signDigest(
+    ref: string,
+    algorithm: SigningAlgorithmName,
+    input: SignInput,
+    options: CallOptions,
+  ): Promise<Buffer> {
+    const hash = SIGNING_ALGORITHMS[algorithm].hash!;
+    // An external key manager takes messages only.
+    if (this.#connection.config.protectionLevel === 'external') {
+      return this.#signData(ref, messageOf(algorithm, input), options);
+    }
+    const digest = 'digest' in input ? input.digest : createHash(hash).update(input.message).digest();
+    const { client, answer } = this.#connection;
+    const request = { name: ref, digest: { [hash]: digest }, digestCrc32c: checksum(digest) };
+    const signed = await client.call('asymmetricSign', request, options);
+    answer.named(ref, signed.name);
+    answer.verified('verifiedDigestCrc32c', signed.verifiedDigestCrc32c);
+    return answer.bytes('signature', signed.signature, signed.signatureCrc32c);
+  }
+
+  async #signData(ref: string, data: Uint8Array, options: CallOptions): Promise<Buffer> {
+    const { client, answer } = this.#connection;
+    requireAtMost(data, this.#limits.signBytes);
+    const signed = await client.call('asymmetricSign', { name: ref, data, dataCrc32c: checksum(data) }, options);
+    answer.named(ref, signed.name);
+    answer.verified('verifiedDataCrc32c', signed.verifiedDataCrc32c);
+    return answer.bytes('signature', signed.signature, signed.signatureCrc32c);
+  }
+
+  async #mac(
+    ref: string,
+    spec: Spec,
+    algorithm: MacAlgorithmName,
+    data: Uint8Array,
+    options: CallOptions,
+  ): Promise<Made<Buffer>> {
+    const { client, answer } = this.#connection;
+    if (!algorithmsOfSpec(spec).some(({ mac }) => mac === algorithm)) throw noAlgorithm(spec, algorithm);
+    requireAtMost(data, this.#limits.macBytes);
+    const made = await client.call('macSign', { name: ref, data, dataCrc32c: checksum(data) }, options);
+    answer.named(ref, made.name);
+    answer.verified('verifiedDataCrc32c', made.verifiedDataCrc32c);
+    const value = answer.bytes('mac', made.mac, made.macCrc32c);
+    if (value.length !== MAC_ALGORITHMS[algorithm].macBytes) throw answer.fault('the MAC has another length');
+    return { value, version: parseVersion(ref).version };
+  }
+
+  async #decapsulate(ref: string, spec: Spec, ciphertext: Uint8Array, options: CallOptions): Promise<Made<Buffer>> {
+    const { client, answer } = this.#connection;
+    if (ciphertext.length !== ENCAPSULATION_BYTES[spec]) throw invalidCiphertext();
+    const request = { name: ref, ciphertext, ciphertextCrc32c: checksum(ciphertext) };
+    const opened = await client.call('decapsulate', request, options);
+    answer.named(ref, opened.name);
+    answer.verified('verifiedCiphertextCrc32c', opened.verifiedCiphertextCrc32c);
+    const value = answer.bytes('sharedSecret', opened.sharedSecret, opened.sharedSecretCrc32c);
+    if (value.length !== SHARED_SECRET_BYTES) throw answer.fault('the shared secret has another length');
+    return { value, version: parseVersion(ref).version };
+  }
+
+  /** In an HSM the limit is one for plaintext and context together. */
+  #requireFits(plaintext: Uint8Array, aad: Uint8Array): void {
+    if (plaintext.length === 0) throw new ClavigerError('INVALID_ARGUMENT', 'an empty plaintext cannot be encrypted');
+    const together = this.#connection.config.protectionLevel === 'hsm' ? aad.length : 0;
+    requireAtMost(plaintext, this.#limits.cipherBytes - together);
+  }
+}
+
+function algorithmsOfSpec(spec: Spec): readonly GcpAlgorithm[] {
+  return [...ALGORITHMS.values()].filter((algorithm) => algorithm.spec === spec);
+}
+
+/** Before any call: no key of this spec has the algorithm here. */
+function requireOffered<Name extends string>(
+  spec: Spec,
+  asked: Name | null,
+  of: (algorithm: GcpAlgorithm) => Name | null,
+): void {
+  if (asked === null || algorithmsOfSpec(spec).some((algorithm) => of(algorithm) === asked)) return;
+  throw noAlgorithm(spec, asked);
+}
+
+function requireSigner({ algorithm }: PublicKey, asked: SigningAlgorithmName): void {
+  if (algorithm.signing === null) throw otherUsage(algorithm);
+  if (algorithm.signing !== asked) throw otherAlgorithm(asked, algorithm.signing);
+}
+
+function requireAes(algorithm: EncryptionAlgorithmName): void {
+  if (algorithm !== 'SYMMETRIC_DEFAULT') throw noAlgorithm('AES-256-GCM', algorithm);
+}
+
+function requireAtMost(bytes: Uint8Array, bytesMax: number): void {
+  if (bytes.length <= bytesMax) return;
+  throw new ClavigerError('INVALID_ARGUMENT', `the key takes at most ${bytesMax} bytes here, not ${bytes.length}`);
+}
+
+function noAlgorithm(spec: Spec, algorithm: string): ClavigerError {
+  return new ClavigerError('UNSUPPORTED', `Cloud KMS has no \`${algorithm}\` for keys of spec \`${spec}\``);
+}
+
+function otherAlgorithm(asked: string, has: string): ClavigerError {
+  return new ClavigerError('UNSUPPORTED', `the key has \`${has}\`, and no other algorithm; \`${asked}\` needs a key of its own`);
+}
+
+function otherUsage({ usage }: GcpAlgorithm): ClavigerError {
+  return new ClavigerError('KEY_USAGE', `the key is one for \`${usage}\``);
+}
+
+function messageOf(algorithm: SigningAlgorithmName, input: SignInput): Uint8Array {
+  if ('message' in input) return input.message;
+  throw new ClavigerError('UNSUPPORTED', `Cloud KMS takes no digest for \`${algorithm}\` with this key; give it the message`);
+}
+
+function isVersionOf(key: string, name: unknown): boolean {
+  return typeof name === 'string' && name.startsWith(`${key}/cryptoKeyVersions/`);
+}
+
+function isSignature(spec: Spec, signature: Uint8Array): boolean {
+  const { family, size } = specRow(spec);
+  if (family === 'ec') return isOneSequence(signature);
+  return signature.length === (family === 'rsa' ? size! / 8 : SIGNATURE_BYTES[spec]);
+}
