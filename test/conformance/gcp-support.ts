@@ -25,7 +25,7 @@ export interface Scene {
   readonly server: GcpServer;
   readonly provider: Provider;
   /** Another provider on the same server. */
-  open(config?: Readonly<Record<string, unknown>>): Promise<Provider>;
+  readonly open: (config?: Readonly<Record<string, unknown>>) => Promise<Provider>;
 }
 
 export async function scene(

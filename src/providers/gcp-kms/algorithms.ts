@@ -13,12 +13,7 @@ import type { Capability } from '../provider.ts';
 import type { GcpKmsConfig } from './config.ts';
 
 export type Purpose =
-  | 'ENCRYPT_DECRYPT'
-  | 'RAW_ENCRYPT_DECRYPT'
-  | 'ASYMMETRIC_SIGN'
-  | 'ASYMMETRIC_DECRYPT'
-  | 'MAC'
-  | 'KEY_ENCAPSULATION';
+  'ENCRYPT_DECRYPT' | 'RAW_ENCRYPT_DECRYPT' | 'ASYMMETRIC_SIGN' | 'ASYMMETRIC_DECRYPT' | 'MAC' | 'KEY_ENCAPSULATION';
 
 export interface GcpAlgorithm {
   readonly name: string;
@@ -147,7 +142,9 @@ export function isKnownSpec(spec: Spec): boolean {
 export function capabilitiesOf(config: GcpKmsConfig): readonly Capability[] {
   const limits = limitsOf(config);
   const made = new Set(
-    [...ALGORITHMS.values()].map(({ spec, usage }) => wantedAlgorithm(spec, usage, config)).filter((one) => one !== null),
+    [...ALGORITHMS.values()]
+      .map(({ spec, usage }) => wantedAlgorithm(spec, usage, config))
+      .filter((one) => one !== null),
   );
   const specs = new Set([...made].map(({ spec }) => spec));
   return [

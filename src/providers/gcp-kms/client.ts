@@ -19,7 +19,6 @@ import {
   type AuthClient,
   type AuthLibrary,
   authClientOf,
-  type Credentials,
   misconfigured,
   readCredentials,
   readSetting,
@@ -122,7 +121,11 @@ const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 /** A circuit breaker waits already; the connection should be there when it lets a call through. */
 const RECONNECT_MS = { min: 100, max: 2000 } as const;
 /** Google's front ends drop what has been silent for minutes; a connection that is dead is found out and made anew. */
-const KEEPALIVE = { 'grpc.keepalive_time_ms': 30_000, 'grpc.keepalive_timeout_ms': 5000, 'grpc.keepalive_permit_without_calls': 1 };
+const KEEPALIVE = {
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 5000,
+  'grpc.keepalive_permit_without_calls': 1,
+};
 /** Makes Google's client log all requests, plaintexts included. */
 const LOGGING_VARIABLE = 'GOOGLE_SDK_NODE_LOGGING';
 
@@ -273,9 +276,16 @@ async function loadSdk(provider: string): Promise<{
     const { KeyManagementServiceClient } = await import('@google-cloud/kms');
     const gax = createRequire(import.meta.resolve(GCP_PACKAGE))('google-gax') as Gax;
     // Its own type of `innerApiCalls` says no more than `Function`.
-    return { KeyManagementServiceClient: KeyManagementServiceClient as unknown as new (options: object) => SdkClient, gax };
+    return {
+      KeyManagementServiceClient: KeyManagementServiceClient as unknown as new (options: object) => SdkClient,
+      gax,
+    };
   } catch (error) {
-    throw misconfigured(provider, `the package \`${GCP_PACKAGE}\` cannot be loaded; run \`npm install ${GCP_PACKAGE}\``, error);
+    throw misconfigured(
+      provider,
+      `the package \`${GCP_PACKAGE}\` cannot be loaded; run \`npm install ${GCP_PACKAGE}\``,
+      error,
+    );
   }
 }
 

@@ -37,7 +37,9 @@ export const gcpKmsSchema = z
       .describe(
         "Lets Google's library find credentials by itself (environment, gcloud, metadata server), and proxies too.",
       ),
-    caFile: filePath.optional().describe('PEM file of the authorities that vouch for the server; the usual ones otherwise.'),
+    caFile: filePath
+      .optional()
+      .describe('PEM file of the authorities that vouch for the server; the usual ones otherwise.'),
     universeDomain: z
       .string()
       .regex(/^[a-z0-9.-]+$/)
@@ -67,8 +69,10 @@ export const gcpKmsSchema = z
   .superRefine((config, context) => {
     const refuse = (path: string, message: string): void => context.addIssue({ code: 'custom', path: [path], message });
     const given = [config.insecure, config.credentialsFile, config.credentials, config.ambient].filter(Boolean).length;
-    if (given !== 1) refuse('credentials', 'give one of credentialsFile, credentials, `ambient: true`, `insecure: true`');
-    if (config.insecure && config.apiEndpoint === undefined) refuse('apiEndpoint', 'must be given with `insecure: true`');
+    if (given !== 1)
+      refuse('credentials', 'give one of credentialsFile, credentials, `ambient: true`, `insecure: true`');
+    if (config.insecure && config.apiEndpoint === undefined)
+      refuse('apiEndpoint', 'must be given with `insecure: true`');
     if (config.symmetricKeys === 'raw' && config.protectionLevel === 'external')
       refuse('symmetricKeys', 'external keys are `google` ones');
     if (config.insecure && config.caFile !== undefined) refuse('caFile', 'says nothing with `insecure: true`');

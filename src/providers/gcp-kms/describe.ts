@@ -49,7 +49,11 @@ export async function describeVersion(
   return infoOf(connection, publicKeys, await fetchVersion(connection, ref, options), options);
 }
 
-export async function fetchVersion({ client, answer }: Connection, ref: string, options: CallOptions): Promise<Version> {
+export async function fetchVersion(
+  { client, answer }: Connection,
+  ref: string,
+  options: CallOptions,
+): Promise<Version> {
   const version = await client.call('getCryptoKeyVersion', { name: ref }, options);
   answer.named(ref, version.name);
   return version;

@@ -84,7 +84,8 @@ const UNOPENED = /cipher ?text|decrypt(?:ion)? failed|failed to decrypt|authenti
 const UNOPENED_STATUSES: ReadonlySet<Status> = new Set(['FAILED_PRECONDITION', 'INTERNAL', 'UNKNOWN', 'OUT_OF_RANGE']);
 /** Google's library asks for a token before each call; what goes wrong there is told in words. */
 const NO_TOKEN = /^(?:\d+ [A-Z_]+: )?Getting metadata from plugin failed/;
-const NETWORK = /ECONN|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EPIPE|socket hang up|network|timed? ?out|\b50[0-9]\b/i;
+const NETWORK =
+  /ECONN|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EPIPE|socket hang up|network|timed? ?out|\b50[0-9]\b/i;
 /** Whatever answered speaks HTTP, but not gRPC. */
 const FOREIGN = /^(?:\d+ [A-Z_]+: )?Received HTTP status code (?!40[13])/;
 /** The library's own refusal of an answer, which has the status of a quota. */

@@ -153,7 +153,12 @@ export class Keys {
     return { value: ciphertext, version };
   }
 
-  async #decrypt({ key }: VersionName, ciphertext: Uint8Array, aad: Buffer, options: CallOptions): Promise<Made<Buffer>> {
+  async #decrypt(
+    { key }: VersionName,
+    ciphertext: Uint8Array,
+    aad: Buffer,
+    options: CallOptions,
+  ): Promise<Made<Buffer>> {
     const { client, answer } = this.#connection;
     const opened = await client.call(
       'decrypt',
@@ -401,7 +406,10 @@ function noAlgorithm(spec: Spec, algorithm: string): ClavigerError {
 }
 
 function otherAlgorithm(asked: string, has: string): ClavigerError {
-  return new ClavigerError('UNSUPPORTED', `the key has \`${has}\`, and no other algorithm; \`${asked}\` needs a key of its own`);
+  return new ClavigerError(
+    'UNSUPPORTED',
+    `the key has \`${has}\`, and no other algorithm; \`${asked}\` needs a key of its own`,
+  );
 }
 
 function otherUsage({ usage }: GcpAlgorithm): ClavigerError {
@@ -410,7 +418,10 @@ function otherUsage({ usage }: GcpAlgorithm): ClavigerError {
 
 function messageOf(algorithm: SigningAlgorithmName, input: SignInput): Uint8Array {
   if ('message' in input) return input.message;
-  throw new ClavigerError('UNSUPPORTED', `Cloud KMS takes no digest for \`${algorithm}\` with this key; give it the message`);
+  throw new ClavigerError(
+    'UNSUPPORTED',
+    `Cloud KMS takes no digest for \`${algorithm}\` with this key; give it the message`,
+  );
 }
 
 function isVersionOf(key: string, name: unknown): boolean {

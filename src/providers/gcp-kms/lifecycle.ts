@@ -134,7 +134,10 @@ export class GcpKmsLifecycle implements Required<KeyLifecycle> {
       throw new ClavigerError('UNSUPPORTED', words);
     }
     if (config.protectionLevel !== 'external') return algorithm;
-    throw new ClavigerError('UNSUPPORTED', 'an external key is made in its key manager and in Cloud KMS; adopt it here');
+    throw new ClavigerError(
+      'UNSUPPORTED',
+      'an external key is made in its key manager and in Cloud KMS; adopt it here',
+    );
   }
 
   /** Gives the key's name. The key ring is made where it is not there, once. */
@@ -185,7 +188,10 @@ export class GcpKmsLifecycle implements Required<KeyLifecycle> {
       if (!(error instanceof ClavigerError) || error.code === 'KEY_EXISTS') return;
       if (error.code !== 'PROVIDER_DENIED') throw error;
       const words = `the key ring \`${keyRing}\` is not there, and the credentials of provider \`${name}\` may not make it`;
-      throw new ClavigerError('PROVIDER_DENIED', words, { cause: error, ...(error.native && { native: error.native }) });
+      throw new ClavigerError('PROVIDER_DENIED', words, {
+        cause: error,
+        ...(error.native && { native: error.native }),
+      });
     }
   }
 
@@ -271,7 +277,11 @@ export function keyId(name: string): string {
 
 /** Labels hold a-z, 0-9, `_` and `-`, and begin with a letter: what else is in a tag becomes `_`, and long ones are cut. */
 export function labelsOf(tags: Readonly<Record<string, string>>): Record<string, string> {
-  const part = (text: string): string => text.toLowerCase().replace(/[^a-z0-9_-]/g, '_').slice(0, LABEL_LENGTH_MAX);
+  const part = (text: string): string =>
+    text
+      .toLowerCase()
+      .replace(/[^a-z0-9_-]/g, '_')
+      .slice(0, LABEL_LENGTH_MAX);
   const name = (text: string): string => (/^[a-z]/.test(part(text)) ? part(text) : part(`t_${text}`));
   return Object.fromEntries(
     Object.entries(tags)

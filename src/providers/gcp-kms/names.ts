@@ -47,7 +47,10 @@ export function parseVersion(ref: string): VersionName {
  * @param keyRing in which a short name is looked for
  * @throws INVALID_ARGUMENT
  */
-export function parseReference(reference: string, keyRing: string): { readonly key: string; readonly ref: string | null } {
+export function parseReference(
+  reference: string,
+  keyRing: string,
+): { readonly key: string; readonly ref: string | null } {
   const bare = reference.replace(SCHEME, '');
   const { key, version } = KEY.exec(SHORT.test(bare) ? `${keyRing}/cryptoKeys/${bare}` : bare)?.groups ?? {};
   if (key === undefined) {

@@ -79,7 +79,10 @@ export class GcpKmsProvider implements Provider {
   /** From an HSM of the key ring's location; not every location has one. */
   async random(bytes: number, options: CallOptions): Promise<Buffer> {
     if (!Number.isInteger(bytes) || bytes < 1 || bytes > RANDOM_BYTES_MAX) {
-      throw new ClavigerError('INVALID_ARGUMENT', `Cloud KMS gives 1 to ${RANDOM_BYTES_MAX} random bytes, not ${bytes}`);
+      throw new ClavigerError(
+        'INVALID_ARGUMENT',
+        `Cloud KMS gives 1 to ${RANDOM_BYTES_MAX} random bytes, not ${bytes}`,
+      );
     }
     const { client, config, answer } = this.#connection;
     const lengthBytes = Math.max(bytes, RANDOM_BYTES_MIN);

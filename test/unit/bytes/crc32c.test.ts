@@ -5,7 +5,16 @@ import { crc32c } from '../../../src/bytes/crc32c.ts';
 describe('CRC-32C', () => {
   // RFC 3720, appendix B.4, which writes the bytes of a CRC in the order of the wire: least significant first.
   const READ_PDU = Buffer.from(
-    '01c00000' + '00000000'.repeat(3) + '14000000' + '00000400' + '00000014' + '00000018' + '28000000' + '00000000' + '02000000' + '00000000',
+    '01c00000' +
+      '00000000'.repeat(3) +
+      '14000000' +
+      '00000400' +
+      '00000014' +
+      '00000018' +
+      '28000000' +
+      '00000000' +
+      '02000000' +
+      '00000000',
     'hex',
   );
   const VECTORS: readonly (readonly [name: string, bytes: Buffer, wire: string])[] = [

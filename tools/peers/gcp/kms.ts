@@ -95,6 +95,8 @@ const HEADER_BYTES = CIPHERTEXT_MARK.length + 4;
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 const UNOPENED = 'Decryption failed: the ciphertext is invalid.';
+/** Of a key that is made. */
+const KEY_FIELDS = ['purpose', 'versionTemplate', 'labels', 'importOnly', 'destroyScheduledDuration'];
 /** Versions in these states can be destroyed, or changed between the two. */
 const LIVING = ['ENABLED', 'DISABLED'];
 
@@ -128,26 +130,24 @@ export class Kms {
 
     CreateCryptoKey: async (request) => {
       const name = `${this.#ring(request, 'parent')}/cryptoKeys/${idOf(request, 'cryptoKeyId')}`;
-      const { purpose, versionTemplate, labels = {}, importOnly = false, destroyScheduledDuration } = fieldsOf(
-        request['cryptoKey'],
-        ['purpose', 'versionTemplate', 'labels', 'importOnly', 'destroyScheduledDuration'],
-      );
+      const given = fieldsOf(request['cryptoKey'], KEY_FIELDS);
+      const { versionTemplate, labels = {}, importOnly = false, destroyScheduledDuration } = given;
       const template = fieldsOf(versionTemplate ?? {}, ['algorithm', 'protectionLevel']);
-      const algorithmName = String(
-        template['algorithm'] ?? (purpose === 'ENCRYPT_DECRYPT' ? 'GOOGLE_SYMMETRIC_ENCRYPTION' : ''),
-      );
+      const purpose = textOf(given, 'purpose');
+      const usual = purpose === 'ENCRYPT_DECRYPT' ? 'GOOGLE_SYMMETRIC_ENCRYPTION' : '';
+      const algorithmName = textOf(template, 'algorithm') || usual;
       const level = levelOf(template['protectionLevel'] ?? 'SOFTWARE');
       const algorithm = readAlgorithm(algorithmName);
-      if (purpose === undefined) throw invalid('crypto_key.purpose is required.');
+      if (purpose === '') throw invalid('crypto_key.purpose is required.');
       if (algorithm === null) throw invalid(`algorithm ${algorithmName} is not supported here.`);
-      if (algorithm.purpose !== purpose) throw invalid(`algorithm ${algorithmName} is not allowed for ${String(purpose)}.`);
+      if (algorithm.purpose !== purpose) throw invalid(`algorithm ${algorithmName} is not allowed for ${purpose}.`);
       if (!isAtLevel(algorithm, level)) throw invalid(`algorithm ${algorithmName} is not supported at ${level}.`);
       const skips = request['skipInitialVersionCreation'] === true;
       if (importOnly === true && !skips) throw invalid('import_only needs skip_initial_version_creation.');
       if (this.#keys.has(name)) throw new KmsError('ALREADY_EXISTS', `CryptoKey ${name} already exists.`);
       const key: Key = {
         name,
-        purpose: String(purpose),
+        purpose,
         level,
         importOnly: importOnly === true,
         destroyAfterSeconds: secondsOf(destroyScheduledDuration),
@@ -245,7 +245,7 @@ export class Kms {
       const version = this.#version(request, 'name');
       requireEnabled(version);
       if (version.key === null) throw invalid(`${version.name} has no public key.`);
-      const format = request['publicKeyFormat'] ?? 'PUBLIC_KEY_FORMAT_UNSPECIFIED';
+      const format = textOf(request, 'publicKeyFormat') || 'PUBLIC_KEY_FORMAT_UNSPECIFIED';
       const post = version.algorithm.spec.startsWith('ML-');
       const publicKey = createPublicKey(version.key);
       const shown = {
@@ -254,7 +254,7 @@ export class Kms {
         protectionLevel: version.level,
         publicKeyFormat: format,
       };
-      if (post !== (format === 'NIST_PQC')) throw invalid(`public_key_format ${String(format)} is not for this key.`);
+      if (post !== (format === 'NIST_PQC')) throw invalid(`public_key_format ${format} is not for this key.`);
       if (!post) {
         const pem = publicKey.export({ format: 'pem', type: 'spki' });
         return { ...shown, pem, pemCrc32c: checksumOf(Buffer.from(pem)) };
@@ -295,7 +295,8 @@ export class Kms {
       const aad = bytesOf(request, 'additionalAuthenticatedData');
       checked('ciphertext', ciphertext, request['ciphertextCrc32c']);
       checked('additional_authenticated_data', aad, request['additionalAuthenticatedDataCrc32c']);
-      const marked = ciphertext.length >= HEADER_BYTES + IV_BYTES + TAG_BYTES && ciphertext.indexOf(CIPHERTEXT_MARK) === 0;
+      const marked =
+        ciphertext.length >= HEADER_BYTES + IV_BYTES + TAG_BYTES && ciphertext.indexOf(CIPHERTEXT_MARK) === 0;
       const number = marked ? ciphertext.readUInt32BE(CIPHERTEXT_MARK.length) : 0;
       const version = key.versions.get(`${key.name}/cryptoKeyVersions/${number}`);
       if (version === undefined) throw invalid(UNOPENED);
@@ -338,11 +339,7 @@ export class Kms {
       const aad = bytesOf(request, 'additionalAuthenticatedData');
       const verified = {
         verifiedCiphertextCrc32c: checked('ciphertext', ciphertext, request['ciphertextCrc32c']),
-        verifiedInitializationVectorCrc32c: checked(
-          'initialization_vector',
-          iv,
-          request['initializationVectorCrc32c'],
-        ),
+        verifiedInitializationVectorCrc32c: checked('initialization_vector', iv, request['initializationVectorCrc32c']),
         verifiedAdditionalAuthenticatedDataCrc32c: checked(
           'additional_authenticated_data',
           aad,
@@ -390,7 +387,13 @@ export class Kms {
       const verifiedDataCrc32c = checked('data', data, request['dataCrc32c']);
       requireEnabled(version);
       const mac = createHmac(version.algorithm.hash!, version.secret!).update(data).digest();
-      return { name: version.name, mac, macCrc32c: checksumOf(mac), verifiedDataCrc32c, protectionLevel: version.level };
+      return {
+        name: version.name,
+        mac,
+        macCrc32c: checksumOf(mac),
+        verifiedDataCrc32c,
+        protectionLevel: version.level,
+      };
     },
     Decapsulate: async (request) => {
       const version = this.#version(request, 'name');
@@ -424,7 +427,11 @@ export class Kms {
   async #sign(
     version: Version,
     request: Fields,
-  ): Promise<{ readonly signature: Buffer; readonly verifiedDigestCrc32c: boolean; readonly verifiedDataCrc32c: boolean }> {
+  ): Promise<{
+    readonly signature: Buffer;
+    readonly verifiedDigestCrc32c: boolean;
+    readonly verifiedDataCrc32c: boolean;
+  }> {
     const { algorithm } = version;
     const data = request['data'] === undefined ? null : bytesOf(request, 'data');
     const given = request['digest'] as Fields | undefined;
@@ -455,7 +462,8 @@ export class Kms {
     const job = this.#job(request, 'importJob');
     const algorithmName = String(request['algorithm']);
     const algorithm = readAlgorithm(algorithmName);
-    if (algorithm?.purpose !== key.purpose) throw invalid(`algorithm ${algorithmName} is not allowed for ${key.purpose}.`);
+    if (algorithm?.purpose !== key.purpose)
+      throw invalid(`algorithm ${algorithmName} is not allowed for ${key.purpose}.`);
     if (job.level !== key.level) throw invalid('the import job has another protection level.');
     if (this.#now() > job.expiresMs) throw new KmsError('FAILED_PRECONDITION', `${job.name} is expired.`);
     const version = this.#addVersion(key, algorithmName, algorithm, 'PENDING_IMPORT');
@@ -681,6 +689,11 @@ function fieldsOf(message: unknown, allowed: readonly string[]): Fields {
 function requireMask(request: Fields, paths: readonly string[]): void {
   const mask = (request['updateMask'] as { readonly paths?: readonly string[] } | undefined)?.paths ?? [];
   if (mask.join() !== paths.join()) throw invalid(`update_mask must be ${paths.join()}.`);
+}
+
+function textOf(fields: Fields, field: string): string {
+  const text = fields[field];
+  return typeof text === 'string' ? text : '';
 }
 
 function bytesOf(request: Fields, field: string): Buffer {

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { Metadata, Server, ServerCredentials, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js';
+import { type Metadata, Server, ServerCredentials, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32c } from './crc.ts';
 import { Kms, type KmsOptions } from './kms.ts';
@@ -94,9 +94,14 @@ export async function startGcpServer(options: GcpServerOptions = {}): Promise<Gc
     if (met?.kind === 'status') throw new KmsError(met.status, met.message ?? 'a fault on command');
     if (met?.kind === 'stall') await sleep(2 ** 31 - 1, undefined, { signal: stopped.signal, ref: false });
     if (met?.kind === 'delay') await sleep(met.ms);
-    if (!request.known) throw new KmsError('INVALID_ARGUMENT', 'the request has fields that its definition does not have.');
+    if (!request.known)
+      throw new KmsError('INVALID_ARGUMENT', 'the request has fields that its definition does not have.');
     requireRoute(metadata, request.message);
-    if (options.encryptsByKeyOnly && method === 'Encrypt' && String(request.message['name']).includes('/cryptoKeyVersions/')) {
+    if (
+      options.encryptsByKeyOnly &&
+      method === 'Encrypt' &&
+      String(request.message['name']).includes('/cryptoKeyVersions/')
+    ) {
       throw new KmsError('INVALID_ARGUMENT', 'invalid crypto key name');
     }
     const made = await kms.run(method, request.message);
@@ -153,7 +158,9 @@ export async function startGcpServer(options: GcpServerOptions = {}): Promise<Gc
 
 /** Google's clients name the resource in a header, by which a request finds its region. */
 function requireRoute(metadata: Metadata, message: ReadRequest['message']): void {
-  const nested = [message['cryptoKey'], message['cryptoKeyVersion']].map((inner) => (Object(inner) as { name?: unknown }).name);
+  const nested = [message['cryptoKey'], message['cryptoKeyVersion']].map(
+    (inner) => (Object(inner) as { name?: unknown }).name,
+  );
   const name = ROUTES.map((field) => message[field]).find((value) => value !== undefined) ?? nested.find(Boolean);
   const route = new URLSearchParams(String(metadata.get('x-goog-request-params')[0] ?? ''));
   if ([...route.values()].join() === String(name)) return;
@@ -170,7 +177,8 @@ function spoiled(made: object, { kind }: GcpFault): object {
     if (kind === 'checksum' && isChecksum) fields[field] = changedChecksum(value);
     if (kind === 'unsummed' && isChecksum) delete fields[field];
     if (kind === 'unverified' && field.startsWith('verified')) fields[field] = false;
-    if (kind === 'name' && field === 'name') fields[field] = String(value).replace('/cryptoKeys/', '/cryptoKeys/other-');
+    if (kind === 'name' && field === 'name')
+      fields[field] = String(value).replace('/cryptoKeys/', '/cryptoKeys/other-');
   }
   return fields;
 }

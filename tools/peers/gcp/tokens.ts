@@ -18,7 +18,12 @@ export type ServiceAccounts = Readonly<Record<string, string>>;
  * @param validFromMs tokens that were issued before this are over
  * @throws KmsError UNAUTHENTICATED
  */
-export function checkToken(authorization: unknown, accounts: ServiceAccounts, nowMs: number, validFromMs: number): void {
+export function checkToken(
+  authorization: unknown,
+  accounts: ServiceAccounts,
+  nowMs: number,
+  validFromMs: number,
+): void {
   const refuse = (why: string): never => {
     throw new KmsError('UNAUTHENTICATED', `Request had invalid authentication credentials: ${why}.`);
   };
@@ -31,7 +36,7 @@ export function checkToken(authorization: unknown, accounts: ServiceAccounts, no
   const signed = Buffer.from(`${header}.${payload}`);
   if (!verify('sha256', signed, key, Buffer.from(signature, 'base64url'))) refuse('the signature is wrong');
   if (sub !== iss) refuse('the subject is not the issuer');
-  const scopes = String(scope ?? '').split(' ');
+  const scopes = (typeof scope === 'string' ? scope : '').split(' ');
   if (aud !== AUDIENCE && !scopes.some((one) => SCOPES.includes(one))) refuse('neither scope nor audience is ours');
   const [issued, ends] = [Number(iat), Number(exp)];
   if (!(ends * 1000 > nowMs && issued * 1000 <= nowMs + 60_000 && ends - issued <= LIFETIME_SECONDS_MAX)) {
