@@ -1,6 +1,9 @@
 /**
  * Our specs and algorithms ↔ those of Cloud KMS, where a version of a key has exactly one algorithm, for good.
  *
+ * A provider has one of them for each spec and usage: its configuration says which. So it can say before any call what a
+ * key does; keys with another algorithm are for another provider on the same key ring.
+ *
  * Left out: SLH-DSA, X-Wing, AES-128, CBC and CTR, HMAC-SHA-1 and RSA without a hash, which none of our specs has; OAEP
  * with SHA-512, which none of our algorithms is; ML-DSA with mu from outside, which cannot sign a message by itself.
  *
@@ -8,7 +11,7 @@
  * @see https://cloud.google.com/kms/docs/algorithms
  */
 import type { EncryptionAlgorithmName, MacAlgorithmName, SigningAlgorithmName } from '../../model/algorithm.ts';
-import type { Spec, Usage } from '../../model/spec.ts';
+import { specRow, type Spec, type Usage } from '../../model/spec.ts';
 import type { Capability } from '../provider.ts';
 import type { GcpKmsConfig } from './config.ts';
 
@@ -34,7 +37,7 @@ const OF_PURPOSE = {
   KEY_ENCAPSULATION: 'kem',
 } as const satisfies Record<Purpose, Usage>;
 
-/** By Google's name. Of several for one spec and usage the first is the one that is made. */
+/** By Google's name. */
 export const ALGORITHMS: ReadonlyMap<string, GcpAlgorithm> = new Map(
   [
     cipher('GOOGLE_SYMMETRIC_ENCRYPTION', 'ENCRYPT_DECRYPT', 'AES-256-GCM', 'SYMMETRIC_DEFAULT'),
@@ -101,9 +104,6 @@ const DATA_BYTES_MAX = 65_536;
 /** In an HSM plaintext and additional data have this together. */
 export const HSM_CIPHER_BYTES_MAX = 8192;
 const HSM_MAC_BYTES_MAX = 16_384;
-/** Modulus less two hashes and two bytes (RFC 8017, section 7.1.1), with SHA-256. */
-const OAEP_BYTES_MAX: Readonly<Partial<Record<Spec, number>>> = { 'RSA-2048': 190, 'RSA-3072': 318, 'RSA-4096': 446 };
-
 export interface Limits {
   readonly cipherBytes: number;
   readonly macBytes: number;
@@ -119,43 +119,49 @@ export function limitsOf({ protectionLevel }: Pick<GcpKmsConfig, 'protectionLeve
   };
 }
 
-/** The algorithm of a key of ours; null where the provider has none. */
-export function wantedAlgorithm(spec: Spec, usage: Usage, config: GcpKmsConfig): GcpAlgorithm | null {
-  const fits = (algorithm: GcpAlgorithm): boolean => {
-    if (algorithm.spec !== spec || algorithm.usage !== usage || !isAtLevel(algorithm, config)) return false;
-    if (spec === 'AES-256-GCM') return algorithm.purpose === aesPurpose(config);
-    return !algorithm.signing?.startsWith('RSASSA') || algorithm.signing.startsWith(RSA_PREFIX[config.rsaPadding]);
-  };
-  return ALGORITHMS.values().find(fits) ?? null;
+/** The one algorithm that keys of a spec have here for a usage; null where there is none. */
+export function algorithmFor(spec: Spec, usage: Usage, config: GcpKmsConfig): GcpAlgorithm | null {
+  return ALGORITHMS.values().find((one) => one.spec === spec && one.usage === usage && isOurs(one, config)) ?? null;
 }
 
-export function aesPurpose({ symmetricKeys }: Pick<GcpKmsConfig, 'symmetricKeys'>): Purpose {
-  return symmetricKeys === 'raw' ? 'RAW_ENCRYPT_DECRYPT' : 'ENCRYPT_DECRYPT';
+/** Whether keys with this algorithm are used here. */
+export function isOurs({ spec, purpose, signing, encryption }: GcpAlgorithm, config: GcpKmsConfig): boolean {
+  // External key managers encrypt with symmetric keys and sign with others, and nothing else.
+  if (config.protectionLevel === 'external' && !['ENCRYPT_DECRYPT', 'ASYMMETRIC_SIGN'].includes(purpose)) return false;
+  if (spec === 'AES-256-GCM') return (purpose === 'RAW_ENCRYPT_DECRYPT') === (config.symmetricKeys === 'raw');
+  if (!spec.startsWith('RSA-')) return true;
+  return signing === RSA_SIGNING[config.rsaSigning] || encryption === RSA_ENCRYPTION[config.rsaEncryption];
 }
 
-/** True where some key of the spec can be used, whether or not it can be made. */
-export function isKnownSpec(spec: Spec): boolean {
-  return ALGORITHMS.values().some((algorithm) => algorithm.spec === spec);
+/** Whether keys with this algorithm are made here: some are had in software alone, or in an HSM alone. */
+export function isMade({ spec }: GcpAlgorithm, { protectionLevel }: GcpKmsConfig): boolean {
+  return protectionLevel !== 'external' && (ONLY_IN.get(spec) ?? protectionLevel) === protectionLevel;
 }
 
-/** Everything that keys made by this provider can do; adopted RSA keys may have other algorithms. */
+/** Everything that the provider's keys can do. */
 export function capabilitiesOf(config: GcpKmsConfig): readonly Capability[] {
   const limits = limitsOf(config);
-  const made = new Set(
-    [...ALGORITHMS.values()]
-      .map(({ spec, usage }) => wantedAlgorithm(spec, usage, config))
-      .filter((one) => one !== null),
+  // One row for what Google has under two names.
+  const ours = [...ALGORITHMS.values()].filter((one) => one === algorithmFor(one.spec, one.usage, config));
+  const made = new Set(ours.filter((algorithm) => isMade(algorithm, config)).map(({ spec }) => spec));
+  const changes = (['rotate', 'destroy'] as const).filter(
+    (one) => one === 'destroy' || config.protectionLevel !== 'external',
   );
-  const specs = new Set([...made].map(({ spec }) => spec));
+  const specs = [...new Set(ours.map(({ spec }) => spec))];
   return [
-    ...[...made].flatMap((algorithm) => usesOf(algorithm, limits)),
-    ...[...specs].flatMap((spec) => lifecycleOf(spec, config)),
+    ...ours.flatMap((algorithm) => usesOf(algorithm, limits, config)),
+    ...[...made].flatMap(makingOf),
+    ...changes.flatMap((operation) => specs.map((spec) => ({ operation, spec, maxBytes: null }))),
   ];
 }
 
-function usesOf({ spec, signing, encryption, mac, purpose }: GcpAlgorithm, limits: Limits): readonly Capability[] {
+function usesOf(
+  { spec, signing, encryption, mac, purpose }: GcpAlgorithm,
+  limits: Limits,
+  config: GcpKmsConfig,
+): readonly Capability[] {
   if (encryption !== null) {
-    const maxBytes = OAEP_BYTES_MAX[spec] ?? limits.cipherBytes;
+    const maxBytes = purpose === 'ASYMMETRIC_DECRYPT' ? oaepBytesMax(spec, encryption) : limits.cipherBytes;
     return [
       { operation: 'wrap', spec, maxBytes },
       { operation: 'encrypt', spec, algorithm: encryption, maxBytes },
@@ -163,45 +169,48 @@ function usesOf({ spec, signing, encryption, mac, purpose }: GcpAlgorithm, limit
     ];
   }
   if (mac !== null) return [{ operation: 'mac', spec, algorithm: mac, maxBytes: limits.macBytes }];
-  if (purpose === 'KEY_ENCAPSULATION') return [{ operation: 'decapsulate', spec, algorithm: 'ML_KEM', maxBytes: null }];
-  if (signing === null) return [];
+  if (signing === null) return [{ operation: 'decapsulate', spec, algorithm: 'ML_KEM', maxBytes: null }];
   const sign = { operation: 'sign', spec, algorithm: signing } as const;
-  if (signsData(signing)) return [{ ...sign, input: 'message', maxBytes: limits.signBytes }];
+  if (signsData(signing, config)) return [{ ...sign, input: 'message', maxBytes: limits.signBytes }];
   return [
     { ...sign, input: 'message', maxBytes: null },
     { ...sign, input: 'digest', maxBytes: null },
   ];
 }
 
-function lifecycleOf(spec: Spec, { protectionLevel }: GcpKmsConfig): readonly Capability[] {
-  const destroy = { operation: 'destroy', spec, maxBytes: null } as const;
-  if (protectionLevel === 'external') return [destroy];
-  const all: Capability[] = [
-    { operation: 'create', spec, maxBytes: null },
-    { operation: 'rotate', spec, maxBytes: null },
-    destroy,
-  ];
-  if (IMPORTED.has(spec)) all.push({ operation: 'import', spec, maxBytes: null });
-  return all;
+/** Modulus less two hashes and two bytes (RFC 8017, section 7.1.1). */
+export function oaepBytesMax(spec: Spec, encryption: EncryptionAlgorithmName): number {
+  return specRow(spec).size! / 8 - 2 * (encryption === 'RSAES_OAEP_SHA_1' ? 20 : 32) - 2;
+}
+
+function makingOf(spec: Spec): readonly Capability[] {
+  const operations = ['create', ...(IMPORTED.has(spec) ? (['import'] as const) : [])] as const;
+  return operations.map((operation) => ({ operation, spec, maxBytes: null }));
 }
 
 export function isImported(spec: Spec): boolean {
   return IMPORTED.has(spec);
 }
 
-/** True where the service takes the message itself: these algorithms hash in a way of their own. */
-export function signsData(signing: SigningAlgorithmName): boolean {
-  return signing === 'ED25519_SHA_512' || signing === 'ML_DSA_SHAKE_256';
+/**
+ * True where the service takes the message itself: these algorithms hash in a way of their own, and an external key
+ * manager takes nothing else.
+ */
+export function signsData(signing: SigningAlgorithmName, { protectionLevel }: GcpKmsConfig): boolean {
+  return protectionLevel === 'external' || signing === 'ED25519_SHA_512' || signing === 'ML_DSA_SHAKE_256';
 }
 
-/** External key managers encrypt with symmetric keys and sign with others, and nothing else. */
-function isAtLevel({ spec, purpose }: GcpAlgorithm, { protectionLevel }: GcpKmsConfig): boolean {
-  const only = ONLY_IN.get(spec);
-  if (only !== undefined) return only === protectionLevel;
-  return protectionLevel !== 'external' || purpose === 'ENCRYPT_DECRYPT' || purpose === 'ASYMMETRIC_SIGN';
-}
+const RSA_SIGNING = {
+  'pss-sha256': 'RSASSA_PSS_SHA_256',
+  'pss-sha512': 'RSASSA_PSS_SHA_512',
+  'pkcs1-sha256': 'RSASSA_PKCS1_V1_5_SHA_256',
+  'pkcs1-sha512': 'RSASSA_PKCS1_V1_5_SHA_512',
+} as const satisfies Record<GcpKmsConfig['rsaSigning'], SigningAlgorithmName>;
 
-const RSA_PREFIX = { pss: 'RSASSA_PSS', pkcs1: 'RSASSA_PKCS1' } as const;
+const RSA_ENCRYPTION = {
+  'oaep-sha256': 'RSAES_OAEP_SHA_256',
+  'oaep-sha1': 'RSAES_OAEP_SHA_1',
+} as const satisfies Record<GcpKmsConfig['rsaEncryption'], EncryptionAlgorithmName>;
 
 function signer(name: string, spec: Spec, signing: SigningAlgorithmName): GcpAlgorithm {
   return row(name, 'ASYMMETRIC_SIGN', spec, { signing });

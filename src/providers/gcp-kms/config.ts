@@ -55,10 +55,14 @@ export const gcpKmsSchema = z
       .describe(
         'What AES keys are here: `google` for Encrypt and Decrypt, `raw` for AES-256-GCM by RawEncrypt and RawDecrypt.',
       ),
-    rsaPadding: z
-      .enum(['pss', 'pkcs1'])
-      .default('pss')
-      .describe('Padding of the RSA signing keys that are made here: a key has one, for good.'),
+    rsaSigning: z
+      .enum(['pss-sha256', 'pss-sha512', 'pkcs1-sha256', 'pkcs1-sha512'])
+      .default('pss-sha256')
+      .describe('What RSA keys sign with here: a key has one algorithm, for good. Those with SHA-512 have 4096 bits.'),
+    rsaEncryption: z
+      .enum(['oaep-sha256', 'oaep-sha1'])
+      .default('oaep-sha256')
+      .describe('What RSA keys decrypt with here.'),
     destroyAfterDays: z
       .int()
       .min(1)

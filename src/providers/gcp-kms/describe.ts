@@ -7,7 +7,7 @@ import type { protos } from '@google-cloud/kms';
 import { ClavigerError } from '../../errors.ts';
 import { isAsymmetric } from '../../model/spec.ts';
 import type { BackingInfo, BackingState, CallOptions, Protection } from '../provider.ts';
-import { aesPurpose, ALGORITHMS, type GcpAlgorithm } from './algorithms.ts';
+import { ALGORITHMS, type GcpAlgorithm, isOurs } from './algorithms.ts';
 import type { GcpKmsConfig } from './config.ts';
 import type { Connection } from './connection.ts';
 import { parseVersion } from './names.ts';
@@ -86,10 +86,10 @@ export async function infoOf(
   };
 }
 
-/** Null where it is none of ours, or an AES key of the other kind than this provider uses. */
+/** Null where keys of this algorithm are none of this provider's. */
 function algorithmOf(version: Version, config: GcpKmsConfig): GcpAlgorithm | null {
-  const algorithm = ALGORITHMS.get(String(version.algorithm)) ?? null;
-  return algorithm?.spec === 'AES-256-GCM' && algorithm.purpose !== aesPurpose(config) ? null : algorithm;
+  const algorithm = ALGORITHMS.get(String(version.algorithm));
+  return algorithm !== undefined && isOurs(algorithm, config) ? algorithm : null;
 }
 
 /** Null while the service does not show it: a version that is disabled or gone has none for us. */

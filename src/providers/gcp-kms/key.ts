@@ -5,8 +5,8 @@
  * the key, which every implementation of the service knows, and the answer names the version; where that is not ours,
  * because somebody has moved the primary, it is thrown away, and our version is asked for by its name.
  *
- * RSA keys differ in padding and hash although they have one spec, and the service would sign with the key's own without
- * a word: their algorithm is fetched once, with the public key, before they are used.
+ * RSA keys of one spec differ in padding and hash, and the service would sign with a key's own without a word: whether a
+ * key has ours is asked once, with its public key, before it is used.
  *
  * @module
  */
@@ -17,21 +17,20 @@ import { oaepEncrypt } from '../../crypto/oaep.ts';
 import { requireSignable } from '../../crypto/sign-input.ts';
 import { ClavigerError, invalidCiphertext } from '../../errors.ts';
 import {
-  type EncryptionAlgorithmName,
   MAC_ALGORITHMS,
   type MacAlgorithmName,
   SIGNING_ALGORITHMS,
   type SigningAlgorithmName,
 } from '../../model/algorithm.ts';
 import type { EncryptionContext } from '../../model/encryption-context.ts';
-import { specRow, type Spec } from '../../model/spec.ts';
+import { specRow, type Spec, type Usage } from '../../model/spec.ts';
 import type { SignInput } from '../key-handle.ts';
 import type { CallOptions, CipherFacet, HomeKey, Made, WrapFacet } from '../provider.ts';
-import { ALGORITHMS, type GcpAlgorithm, limitsOf, type Limits, signsData } from './algorithms.ts';
+import { algorithmFor, type GcpAlgorithm, limitsOf, type Limits, oaepBytesMax, signsData } from './algorithms.ts';
 import type { Connection } from './connection.ts';
 import { checksum } from './integrity.ts';
 import { parseVersion, type VersionName } from './names.ts';
-import type { PublicKey, PublicKeys } from './public-key.ts';
+import type { PublicKeys } from './public-key.ts';
 
 /** What Encrypt adds to a plaintext is some 100 bytes; emulators put the key's name in as well. */
 const CIPHERTEXT_EXTRA_BYTES_MAX = 1024;
@@ -72,22 +71,35 @@ export class Keys {
    */
   of(ref: string, spec: Spec): HomeKey {
     const version = parseVersion(ref);
-    switch (specRow(spec).family) {
-      case 'aes':
-        return { ref, ...this.#aes(version) };
-      case 'hmac':
-        return { ref, mac: (algorithm, message, options) => this.#mac(ref, spec, algorithm, message, options) };
-      case 'ml-kem':
-        return { ref, decapsulate: (ciphertext, options) => this.#decapsulate(ref, spec, ciphertext, options) };
-      case 'rsa':
-        return { ref, sign: this.#signer(ref, spec), ...this.#rsa(ref, spec) };
-      default:
-        return { ref, sign: this.#signer(ref, spec) };
+    const algorithms = (Object.keys(specRow(spec).usages) as Usage[])
+      .map((usage) => algorithmFor(spec, usage, this.#connection.config))
+      .filter((algorithm) => algorithm !== null);
+    if (algorithms.length === 0) {
+      throw new ClavigerError('UNSUPPORTED', `provider \`${this.#connection.name}\` has no keys of spec \`${spec}\``);
+    }
+    let key: HomeKey = { ref };
+    for (const algorithm of algorithms) key = { ...key, ...this.#facets(version, algorithm) };
+    return key;
+  }
+
+  #facets(version: VersionName, algorithm: GcpAlgorithm): Omit<HomeKey, 'ref'> {
+    switch (algorithm.purpose) {
+      case 'ENCRYPT_DECRYPT':
+      case 'RAW_ENCRYPT_DECRYPT':
+        return this.#aes(version, algorithm);
+      case 'ASYMMETRIC_SIGN':
+        return { sign: this.#signer(version, algorithm) };
+      case 'ASYMMETRIC_DECRYPT':
+        return this.#rsa(version, algorithm);
+      case 'MAC':
+        return { mac: (asked, message, options) => this.#mac(version, algorithm, asked, message, options) };
+      case 'KEY_ENCAPSULATION':
+        return { decapsulate: (ciphertext, options) => this.#decapsulate(version, algorithm, ciphertext, options) };
     }
   }
 
-  #aes(version: VersionName): { readonly wrap: WrapFacet; readonly cipher: CipherFacet } {
-    const raw = this.#connection.config.symmetricKeys === 'raw';
+  #aes(version: VersionName, { purpose }: GcpAlgorithm): { readonly wrap: WrapFacet; readonly cipher: CipherFacet } {
+    const raw = purpose === 'RAW_ENCRYPT_DECRYPT';
     const seal = (plaintext: Uint8Array, context: EncryptionContext, options: CallOptions): Promise<Made<Buffer>> => {
       const aad = encodeContext(context);
       this.#requireFits(plaintext, aad);
@@ -107,11 +119,11 @@ export class Keys {
       },
       cipher: {
         encrypt: async (algorithm, plaintext, context, options) => {
-          requireAes(algorithm);
+          requireSame(algorithm, 'SYMMETRIC_DEFAULT');
           return seal(plaintext, context, options);
         },
         decrypt: async (algorithm, ciphertext, context, options) => {
-          requireAes(algorithm);
+          requireSame(algorithm, 'SYMMETRIC_DEFAULT');
           return open(ciphertext, context, options);
         },
       },
@@ -239,23 +251,20 @@ export class Keys {
   }
 
   /** Encryption is ours, with the public key; opening is the service's. */
-  #rsa(ref: string, spec: Spec): { readonly wrap: WrapFacet; readonly cipher: CipherFacet } {
-    const { version } = parseVersion(ref);
-    const encrypt = async (
-      asked: EncryptionAlgorithmName | null,
-      plaintext: Uint8Array,
-      options: CallOptions,
-    ): Promise<Made<Buffer>> => {
-      const { algorithm, spki } = await this.#decrypter(ref, spec, asked, options);
-      return { value: oaepEncrypt(spki, spec, algorithm, plaintext), version };
+  #rsa(
+    { ref, version }: VersionName,
+    algorithm: GcpAlgorithm,
+  ): { readonly wrap: WrapFacet; readonly cipher: CipherFacet } {
+    const { spec } = algorithm;
+    const encryption = algorithm.encryption!;
+    const encrypt = async (plaintext: Uint8Array, options: CallOptions): Promise<Made<Buffer>> => {
+      requireAtMost(plaintext, oaepBytesMax(spec, encryption));
+      const spki = await this.#publicKeyOf(ref, algorithm, options);
+      return { value: oaepEncrypt(spki, spec, encryption, plaintext), version };
     };
-    const decrypt = async (
-      asked: EncryptionAlgorithmName | null,
-      ciphertext: Uint8Array,
-      options: CallOptions,
-    ): Promise<Made<Buffer>> => {
+    const decrypt = async (ciphertext: Uint8Array, options: CallOptions): Promise<Made<Buffer>> => {
       if (ciphertext.length !== specRow(spec).size! / 8) throw invalidCiphertext();
-      await this.#decrypter(ref, spec, asked, options);
+      await this.#publicKeyOf(ref, algorithm, options);
       const { client, answer } = this.#connection;
       const request = { name: ref, ciphertext, ciphertextCrc32c: checksum(ciphertext) };
       const opened = await client.call('asymmetricDecrypt', request, options);
@@ -265,60 +274,65 @@ export class Keys {
     return {
       wrap: {
         bindsContext: false,
-        wrap: (dataKey, _context, options) => encrypt(null, dataKey, options),
-        unwrap: (wrapped, _context, options) => decrypt(null, wrapped, options),
+        wrap: (dataKey, _context, options) => encrypt(dataKey, options),
+        unwrap: (wrapped, _context, options) => decrypt(wrapped, options),
       },
       cipher: {
-        encrypt: (algorithm, plaintext, _context, options) => encrypt(algorithm, plaintext, options),
-        decrypt: (algorithm, ciphertext, _context, options) => decrypt(algorithm, ciphertext, options),
+        encrypt: async (asked, plaintext, _context, options) => {
+          requireSame(asked, encryption);
+          return encrypt(plaintext, options);
+        },
+        decrypt: async (asked, ciphertext, _context, options) => {
+          requireSame(asked, encryption);
+          return decrypt(ciphertext, options);
+        },
       },
     };
   }
 
-  /**
-   * @param asked null for the one that the key has
-   * @throws UNSUPPORTED where the key has another algorithm, KEY_USAGE where it signs
-   */
-  async #decrypter(
-    ref: string,
-    spec: Spec,
-    asked: EncryptionAlgorithmName | null,
-    options: CallOptions,
-  ): Promise<{ readonly algorithm: EncryptionAlgorithmName; readonly spki: Buffer }> {
-    requireOffered(spec, asked, ({ encryption }) => encryption);
-    const { algorithm, spki } = await this.#publicKeys.get(ref, spec, options);
-    if (algorithm.encryption === null) throw otherUsage(algorithm);
-    if (asked !== null && asked !== algorithm.encryption) throw otherAlgorithm(asked, algorithm.encryption);
-    return { algorithm: algorithm.encryption, spki };
+  /** @throws UNSUPPORTED where the key has another algorithm, KEY_USAGE where it is for something else */
+  async #publicKeyOf(ref: string, algorithm: GcpAlgorithm, options: CallOptions): Promise<Buffer> {
+    const { algorithm: has, spki } = await this.#publicKeys.get(ref, algorithm.spec, options);
+    if (has.name === algorithm.name) return spki;
+    if (has.usage !== algorithm.usage) throw new ClavigerError('KEY_USAGE', `the key is one for \`${has.usage}\``);
+    const words = `the key has algorithm \`${has.name}\`, and provider \`${this.#connection.name}\` is for \`${algorithm.name}\``;
+    throw new ClavigerError('UNSUPPORTED', words);
   }
 
-  #signer(ref: string, spec: Spec): NonNullable<HomeKey['sign']> {
-    const { version } = parseVersion(ref);
-    return async (algorithm, input, options) => {
-      requireSignable(spec, algorithm, input);
-      requireOffered(spec, algorithm, ({ signing }) => signing);
-      if (specRow(spec).family === 'rsa') requireSigner(await this.#publicKeys.get(ref, spec, options), algorithm);
-      const value = signsData(algorithm)
-        ? await this.#signData(ref, messageOf(algorithm, input), options)
-        : await this.#signDigest(ref, algorithm, input, options);
+  #signer({ ref, version }: VersionName, algorithm: GcpAlgorithm): NonNullable<HomeKey['sign']> {
+    const { spec } = algorithm;
+    const signing = algorithm.signing!;
+    return async (asked, input, options) => {
+      requireSignable(spec, asked, input);
+      requireSame(asked, signing);
+      const data = this.#dataToSign(signing, input);
+      if (specRow(spec).family === 'rsa') await this.#publicKeyOf(ref, algorithm, options);
+      const value =
+        data === null ? await this.#signDigest(ref, signing, input, options) : await this.#signData(ref, data, options);
       if (!isSignature(spec, value)) throw this.#connection.answer.fault(`the signature is none of spec \`${spec}\``);
       return { value, version };
     };
   }
 
+  /** What the service has to hash by itself; null where a digest does. */
+  #dataToSign(signing: SigningAlgorithmName, input: SignInput): Uint8Array | null {
+    if (!signsData(signing, this.#connection.config)) return null;
+    if (!('message' in input)) {
+      throw new ClavigerError('UNSUPPORTED', `these keys take no digest for \`${signing}\`; give them the message`);
+    }
+    requireAtMost(input.message, this.#limits.signBytes);
+    return input.message;
+  }
+
   async #signDigest(
     ref: string,
-    algorithm: SigningAlgorithmName,
+    signing: SigningAlgorithmName,
     input: SignInput,
     options: CallOptions,
   ): Promise<Buffer> {
-    const hash = SIGNING_ALGORITHMS[algorithm].hash!;
-    // An external key manager takes messages only.
-    if (this.#connection.config.protectionLevel === 'external') {
-      return this.#signData(ref, messageOf(algorithm, input), options);
-    }
-    const digest = 'digest' in input ? input.digest : createHash(hash).update(input.message).digest();
     const { client, answer } = this.#connection;
+    const hash = SIGNING_ALGORITHMS[signing].hash!;
+    const digest = 'digest' in input ? input.digest : createHash(hash).update(input.message).digest();
     const request = { name: ref, digest: { [hash]: digest }, digestCrc32c: checksum(digest) };
     const signed = await client.call('asymmetricSign', request, options);
     answer.named(ref, signed.name);
@@ -328,7 +342,6 @@ export class Keys {
 
   async #signData(ref: string, data: Uint8Array, options: CallOptions): Promise<Buffer> {
     const { client, answer } = this.#connection;
-    requireAtMost(data, this.#limits.signBytes);
     const signed = await client.call('asymmetricSign', { name: ref, data, dataCrc32c: checksum(data) }, options);
     answer.named(ref, signed.name);
     answer.verified('verifiedDataCrc32c', signed.verifiedDataCrc32c);
@@ -336,24 +349,29 @@ export class Keys {
   }
 
   async #mac(
-    ref: string,
-    spec: Spec,
-    algorithm: MacAlgorithmName,
+    { ref, version }: VersionName,
+    { mac: own }: GcpAlgorithm,
+    asked: MacAlgorithmName,
     data: Uint8Array,
     options: CallOptions,
   ): Promise<Made<Buffer>> {
     const { client, answer } = this.#connection;
-    if (!algorithmsOfSpec(spec).some(({ mac }) => mac === algorithm)) throw noAlgorithm(spec, algorithm);
+    requireSame(asked, own!);
     requireAtMost(data, this.#limits.macBytes);
     const made = await client.call('macSign', { name: ref, data, dataCrc32c: checksum(data) }, options);
     answer.named(ref, made.name);
     answer.verified('verifiedDataCrc32c', made.verifiedDataCrc32c);
     const value = answer.bytes('mac', made.mac, made.macCrc32c);
-    if (value.length !== MAC_ALGORITHMS[algorithm].macBytes) throw answer.fault('the MAC has another length');
-    return { value, version: parseVersion(ref).version };
+    if (value.length !== MAC_ALGORITHMS[asked].macBytes) throw answer.fault('the MAC has another length');
+    return { value, version };
   }
 
-  async #decapsulate(ref: string, spec: Spec, ciphertext: Uint8Array, options: CallOptions): Promise<Made<Buffer>> {
+  async #decapsulate(
+    { ref, version }: VersionName,
+    { spec }: GcpAlgorithm,
+    ciphertext: Uint8Array,
+    options: CallOptions,
+  ): Promise<Made<Buffer>> {
     const { client, answer } = this.#connection;
     if (ciphertext.length !== ENCAPSULATION_BYTES[spec]) throw invalidCiphertext();
     const request = { name: ref, ciphertext, ciphertextCrc32c: checksum(ciphertext) };
@@ -362,7 +380,7 @@ export class Keys {
     answer.verified('verifiedCiphertextCrc32c', opened.verifiedCiphertextCrc32c);
     const value = answer.bytes('sharedSecret', opened.sharedSecret, opened.sharedSecretCrc32c);
     if (value.length !== SHARED_SECRET_BYTES) throw answer.fault('the shared secret has another length');
-    return { value, version: parseVersion(ref).version };
+    return { value, version };
   }
 
   /** In an HSM the limit is one for plaintext and context together. */
@@ -373,55 +391,15 @@ export class Keys {
   }
 }
 
-function algorithmsOfSpec(spec: Spec): readonly GcpAlgorithm[] {
-  return [...ALGORITHMS.values()].filter((algorithm) => algorithm.spec === spec);
-}
-
-/** Before any call: no key of this spec has the algorithm here. */
-function requireOffered<Name extends string>(
-  spec: Spec,
-  asked: Name | null,
-  of: (algorithm: GcpAlgorithm) => Name | null,
-): void {
-  if (asked === null || algorithmsOfSpec(spec).some((algorithm) => of(algorithm) === asked)) return;
-  throw noAlgorithm(spec, asked);
-}
-
-function requireSigner({ algorithm }: PublicKey, asked: SigningAlgorithmName): void {
-  if (algorithm.signing === null) throw otherUsage(algorithm);
-  if (algorithm.signing !== asked) throw otherAlgorithm(asked, algorithm.signing);
-}
-
-function requireAes(algorithm: EncryptionAlgorithmName): void {
-  if (algorithm !== 'SYMMETRIC_DEFAULT') throw noAlgorithm('AES-256-GCM', algorithm);
+/** Before any call: what the provider's keys do not have. */
+function requireSame(asked: string, has: string): void {
+  if (asked === has) return;
+  throw new ClavigerError('UNSUPPORTED', `these keys have \`${has}\`, and no other algorithm, such as \`${asked}\``);
 }
 
 function requireAtMost(bytes: Uint8Array, bytesMax: number): void {
   if (bytes.length <= bytesMax) return;
   throw new ClavigerError('INVALID_ARGUMENT', `the key takes at most ${bytesMax} bytes here, not ${bytes.length}`);
-}
-
-function noAlgorithm(spec: Spec, algorithm: string): ClavigerError {
-  return new ClavigerError('UNSUPPORTED', `Cloud KMS has no \`${algorithm}\` for keys of spec \`${spec}\``);
-}
-
-function otherAlgorithm(asked: string, has: string): ClavigerError {
-  return new ClavigerError(
-    'UNSUPPORTED',
-    `the key has \`${has}\`, and no other algorithm; \`${asked}\` needs a key of its own`,
-  );
-}
-
-function otherUsage({ usage }: GcpAlgorithm): ClavigerError {
-  return new ClavigerError('KEY_USAGE', `the key is one for \`${usage}\``);
-}
-
-function messageOf(algorithm: SigningAlgorithmName, input: SignInput): Uint8Array {
-  if ('message' in input) return input.message;
-  throw new ClavigerError(
-    'UNSUPPORTED',
-    `Cloud KMS takes no digest for \`${algorithm}\` with this key; give it the message`,
-  );
 }
 
 function isVersionOf(key: string, name: unknown): boolean {

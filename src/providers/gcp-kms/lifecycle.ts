@@ -8,12 +8,13 @@
  */
 import { createPublicKey, hash } from 'node:crypto';
 import type { protos } from '@google-cloud/kms';
+import { importMaterial as checkMaterial } from '../../crypto/key-material.ts';
 import { wrapForImport } from '../../crypto/key-wrap.ts';
 import { ClavigerError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { systemSleep } from '../../ports/sleep.ts';
 import type { BackingInfo, CallOptions, KeyLifecycle, WantedKey } from '../provider.ts';
-import { type GcpAlgorithm, isImported, wantedAlgorithm } from './algorithms.ts';
+import { algorithmFor, type GcpAlgorithm, isImported, isMade } from './algorithms.ts';
 import type { Connection } from './connection.ts';
 import { fetchVersion, infoOf, type Version } from './describe.ts';
 import { idOf, locationOf, parseVersion, versionName, type VersionName } from './names.ts';
@@ -44,7 +45,7 @@ interface ImportJob {
   readonly expiresAtMs: number;
 }
 
-export class GcpKmsLifecycle implements Required<KeyLifecycle> {
+export class GcpKmsLifecycle implements KeyLifecycle {
   readonly #connection: Connection;
   readonly #publicKeys: PublicKeys;
   readonly #clock: Clock;
@@ -65,7 +66,8 @@ export class GcpKmsLifecycle implements Required<KeyLifecycle> {
   /** A version after the newest; an AES key encrypts under it from now on. */
   async rotate(ref: string, options: CallOptions): Promise<BackingInfo> {
     const { key } = parseVersion(ref);
-    const { client } = this.#connection;
+    const { client, config } = this.#connection;
+    if (config.protectionLevel === 'external') throw madeElsewhere();
     const made = await client.call('createCryptoKeyVersion', { parent: key, cryptoKeyVersion: {} }, options);
     const name = this.#requireVersionOf(key, made);
     const version = await this.#whenMade(name.ref, options);
@@ -112,8 +114,10 @@ export class GcpKmsLifecycle implements Required<KeyLifecycle> {
     if (!isImported(wanted.spec)) {
       throw new ClavigerError('UNSUPPORTED', `Cloud KMS imports no keys of spec \`${wanted.spec}\``);
     }
+    const { privateMaterial, publicKey } = checkMaterial(wanted.spec, material);
+    using own = privateMaterial;
     const job = await this.#job(options);
-    const wrappedKey = wrapForImport('RSA_AES_KEY_WRAP_SHA_256', job.spki, material, random);
+    const wrappedKey = wrapForImport('RSA_AES_KEY_WRAP_SHA_256', job.spki, own.reveal(), random);
     const key = await this.#createKey(wanted, algorithm, true, options);
     const request = { parent: key, algorithm: algorithm.name as 'AES_256_GCM', importJob: job.name, wrappedKey };
     const name = this.#requireVersionOf(key, await client.call('importCryptoKeyVersion', request, options));
@@ -123,21 +127,21 @@ export class GcpKmsLifecycle implements Required<KeyLifecycle> {
       throw new ClavigerError('INVALID_ARGUMENT', why, { reason: 'IncorrectKeyMaterial' });
     }
     if (WITH_PRIMARY.has(algorithm.name)) await this.#makePrimary(name, options);
-    return this.#info(version, options);
+    const info = await this.#info(version, options);
+    if (info.publicKey !== null && !info.publicKey.equals(publicKey!)) {
+      throw this.#connection.answer.fault('the public key is not that of the material');
+    }
+    return info;
   }
 
   #requireMakeable({ spec, usage }: WantedKey): GcpAlgorithm {
     const { config, name } = this.#connection;
-    const algorithm = wantedAlgorithm(spec, usage, config);
-    if (algorithm === null) {
-      const words = `provider \`${name}\` makes no keys of spec \`${spec}\` for \`${usage}\` at protection level \`${config.protectionLevel}\``;
-      throw new ClavigerError('UNSUPPORTED', words);
-    }
-    if (config.protectionLevel !== 'external') return algorithm;
-    throw new ClavigerError(
-      'UNSUPPORTED',
-      'an external key is made in its key manager and in Cloud KMS; adopt it here',
-    );
+    const algorithm = algorithmFor(spec, usage, config);
+    if (algorithm !== null && isMade(algorithm, config)) return algorithm;
+    const level = config.protectionLevel;
+    if (level === 'external') throw madeElsewhere();
+    const words = `provider \`${name}\` makes no keys of spec \`${spec}\` for \`${usage}\` at protection level \`${level}\``;
+    throw new ClavigerError('UNSUPPORTED', words);
   }
 
   /** Gives the key's name. The key ring is made where it is not there, once. */
@@ -288,6 +292,11 @@ export function labelsOf(tags: Readonly<Record<string, string>>): Record<string,
       .slice(0, LABELS_MAX)
       .map(([key, value]) => [name(key), part(value)]),
   );
+}
+
+function madeElsewhere(): ClavigerError {
+  const words = 'external keys and their versions are made in the key manager and in Cloud KMS; adopt them here';
+  return new ClavigerError('UNSUPPORTED', words);
 }
 
 function wrappingKey(pem: unknown): Buffer | null {

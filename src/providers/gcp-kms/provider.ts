@@ -8,7 +8,7 @@ import { ClavigerError } from '../../errors.ts';
 import type { Spec } from '../../model/spec.ts';
 import type { BackingInfo, CallOptions, Capability, Health, HomeKey, Provider } from '../provider.ts';
 import type { Adapter, ProviderPorts } from '../registry.ts';
-import { capabilitiesOf, isKnownSpec } from './algorithms.ts';
+import { capabilitiesOf } from './algorithms.ts';
 import { type GcpClient, openClient } from './client.ts';
 import { type GcpKmsConfig, gcpKmsSchema } from './config.ts';
 import type { Connection } from './connection.ts';
@@ -72,8 +72,7 @@ export class GcpKmsProvider implements Provider {
   }
 
   key(ref: string, spec: Spec): HomeKey {
-    if (isKnownSpec(spec)) return this.#keys.of(ref, spec);
-    throw new ClavigerError('UNSUPPORTED', `Cloud KMS has no keys of spec \`${spec}\``);
+    return this.#keys.of(ref, spec);
   }
 
   /** From an HSM of the key ring's location; not every location has one. */

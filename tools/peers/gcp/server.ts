@@ -1,12 +1,14 @@
 /**
  * A strict server that speaks Cloud KMS over gRPC, for tests: no program of Google's can be had that does.
  *
- * It is driven through Google's own client only. On command it throttles, fails, stalls, and answers what is changed,
- * unchecked or of another key; connections that break are for a proxy before it.
+ * It is driven through Google's own client only. On command it throttles, fails, stalls, cuts connections, and answers what
+ * is changed, unchecked or of another key.
  *
  * @module
  */
 import { type Metadata, Server, ServerCredentials, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js';
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32c } from './crc.ts';
 import { Kms, type KmsOptions } from './kms.ts';
@@ -30,7 +32,11 @@ export type GcpFault =
   /** The answer says that the checksums of the request were not looked at. */
   | { readonly kind: 'unverified' }
   /** The answer names another version. */
-  | { readonly kind: 'name' };
+  | { readonly kind: 'name' }
+  /** The answer is an empty message. */
+  | { readonly kind: 'empty' }
+  /** The call is carried out, and all connections end before its answer. */
+  | { readonly kind: 'cut' };
 
 export interface FaultScope {
   /** Calls that fail before all is well again; without end where it is not given. */
@@ -74,6 +80,7 @@ export async function startGcpServer(options: GcpServerOptions = {}): Promise<Gc
   const kms = new Kms(options);
   const now = options.now ?? Date.now;
   const log: MethodName[] = [];
+  const sockets = new Set<Socket>();
   const stopped = new AbortController();
   let fault: GcpFault | null = null;
   let scope: FaultScope = {};
@@ -105,6 +112,7 @@ export async function startGcpServer(options: GcpServerOptions = {}): Promise<Gc
       throw new KmsError('INVALID_ARGUMENT', 'invalid crypto key name');
     }
     const made = await kms.run(method, request.message);
+    if (met?.kind === 'cut') for (const socket of sockets) socket.destroy();
     return met === null ? made : spoiled(made, met);
   };
   const handler =
@@ -127,11 +135,16 @@ export async function startGcpServer(options: GcpServerOptions = {}): Promise<Gc
     tls === undefined
       ? ServerCredentials.createInsecure()
       : ServerCredentials.createSsl(null, [{ cert_chain: tls.certificate, private_key: tls.key }]);
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`${HOST}:${options.port ?? 0}`, credentials, (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    );
+  const injector = server.createConnectionInjector(credentials);
+  const listener = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('error', () => undefined);
+    injector.injectConnection(socket);
   });
+  listener.listen(options.port ?? 0, HOST);
+  await once(listener, 'listening');
+  const { port } = listener.address() as AddressInfo;
   return {
     host: HOST,
     port,
@@ -151,6 +164,10 @@ export async function startGcpServer(options: GcpServerOptions = {}): Promise<Gc
     },
     stop: async () => {
       stopped.abort();
+      const closed = once(listener, 'close');
+      listener.close();
+      for (const socket of sockets) socket.destroy();
+      await closed;
       server.forceShutdown();
     },
   };
@@ -169,6 +186,7 @@ function requireRoute(metadata: Metadata, message: ReadRequest['message']): void
 
 /** The answer as a fault leaves it. */
 function spoiled(made: object, { kind }: GcpFault): object {
+  if (kind === 'empty') return {};
   const fields = { ...made } as Record<string, unknown>;
   for (const [field, value] of Object.entries(fields)) {
     const isChecksum = /crc32c$/i.test(field) && !field.startsWith('verified');

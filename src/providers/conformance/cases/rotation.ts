@@ -68,7 +68,9 @@ interface Work {
 
 async function use(bench: Bench, key: HomeKey, spec: Spec, info: BackingInfo): Promise<Work> {
   const dataKey = randomBytes(DATA_KEY_BYTES);
-  const wrapped = (await key.wrap?.wrap(dataKey, CONTEXT, bench.options)) ?? null;
+  // One spec may be for wrapping or for signing, and a native key for one of them alone.
+  const isWrapper = info.usage === null || info.usage === 'encrypt-decrypt';
+  const wrapped = (isWrapper && (await key.wrap?.wrap(dataKey, CONTEXT, bench.options))) || null;
   const row = bench.find('sign', spec);
   const algorithm = (row?.algorithm ?? null) as SigningAlgorithmName | null;
   const isSigner = algorithm !== null && info.usage !== 'encrypt-decrypt' && info.usage !== 'key-agreement';
