@@ -11,6 +11,8 @@
  * @see https://cloud.google.com/kms/docs/reference/rpc/google.cloud.kms.v1
  */
 import { createRequire } from 'node:module';
+import { isIP } from 'node:net';
+import { checkServerIdentity } from 'node:tls';
 import type { protos } from '@google-cloud/kms';
 import { ClavigerError } from '../../errors.ts';
 import type { CallOptions } from '../provider.ts';
@@ -137,7 +139,12 @@ interface Gax {
   readonly grpc: {
     readonly credentials: {
       createInsecure(): ChannelCredentials;
-      createSsl(authorities?: Buffer): ChannelCredentials;
+      createSsl(
+        authorities: Buffer | null,
+        key: null,
+        certificate: null,
+        verify: { readonly checkServerIdentity?: typeof checkServerIdentity },
+      ): ChannelCredentials;
       createFromGoogleCredential(client: {
         getRequestHeaders(url?: string): Promise<Readonly<Record<string, string>>>;
       }): object;
@@ -167,11 +174,13 @@ export async function openClient(config: GcpKmsConfig): Promise<GcpClient> {
   }
   const { KeyManagementServiceClient, gax } = await loadSdk(name);
   const credentials = await readCredentials(config);
-  const authorities = caFile === undefined ? undefined : Buffer.from(await readSetting(name, caFile));
+  const authorities = caFile === undefined ? null : Buffer.from(await readSetting(name, caFile));
   return new Client(name, async () => {
     const auth = await authClientOf(gax.googleAuthLibrary, credentials, config);
+    const { servicePath, port } = endpointOf(config);
     const options = {
-      ...endpointOf(config),
+      servicePath,
+      port,
       universeDomain: config.universeDomain,
       auth: new gax.googleAuthLibrary.GoogleAuth({ authClient: auth, universeDomain: config.universeDomain }),
       sslCreds: channelCredentials(gax, auth, authorities, config),
@@ -182,6 +191,7 @@ export async function openClient(config: GcpKmsConfig): Promise<GcpClient> {
       'grpc.initial_reconnect_backoff_ms': RECONNECT_MS.min,
       'grpc.max_reconnect_backoff_ms': RECONNECT_MS.max,
       'grpc.max_receive_message_length': ANSWER_BYTES_MAX,
+      ...(isAddress(servicePath) ? { 'grpc.ssl_target_name_override': serviceName(config) } : {}),
       // Other servers may take it for an attack.
       ...(config.apiEndpoint === undefined ? KEEPALIVE : {}),
     };
@@ -249,7 +259,7 @@ export function endpointOf({ apiEndpoint, universeDomain }: Pick<GcpKmsConfig, '
   readonly servicePath: string;
   readonly port: number;
 } {
-  if (apiEndpoint === undefined) return { servicePath: `cloudkms.${universeDomain}`, port: TLS_PORT };
+  if (apiEndpoint === undefined) return { servicePath: serviceName({ universeDomain }), port: TLS_PORT };
   const { host, port } = /^(?<host>\[.*\]|[^:]*)(?::(?<port>\d+))?$/.exec(apiEndpoint)!.groups!;
   return { servicePath: host!, port: port === undefined ? TLS_PORT : Number(port) };
 }
@@ -257,14 +267,38 @@ export function endpointOf({ apiEndpoint, universeDomain }: Pick<GcpKmsConfig, '
 function channelCredentials(
   { grpc: { credentials } }: Gax,
   auth: AuthClient,
-  authorities: Buffer | undefined,
-  { insecure }: GcpKmsConfig,
+  authorities: Buffer | null,
+  config: GcpKmsConfig,
 ): ChannelCredentials {
-  if (insecure) return credentials.createInsecure();
+  if (config.insecure) return credentials.createInsecure();
   const call = credentials.createFromGoogleCredential({
     getRequestHeaders: async (url) => Object.fromEntries(await auth.getRequestHeaders(url)),
   });
-  return credentials.combineChannelCredentials(credentials.createSsl(authorities), call);
+  const { servicePath } = endpointOf(config);
+  const verify = isAddress(servicePath) ? { checkServerIdentity: identityCheck(bare(servicePath), config) } : {};
+  return credentials.combineChannelCredentials(credentials.createSsl(authorities, null, null, verify), call);
+}
+
+/**
+ * TLS names no address as the server that is wanted, and Node refuses to: there the service's own name is sent, as behind
+ * a private endpoint. The certificate may be for the address or for that name.
+ */
+function identityCheck(address: string, config: GcpKmsConfig): typeof checkServerIdentity {
+  return (_name, certificate) =>
+    checkServerIdentity(address, certificate) && checkServerIdentity(serviceName(config), certificate);
+}
+
+function isAddress(host: string): boolean {
+  return isIP(bare(host)) !== 0;
+}
+
+/** An address of IPv6 without its brackets. */
+function bare(host: string): string {
+  return host.replace(/^\[|\]$/g, '');
+}
+
+function serviceName({ universeDomain }: Pick<GcpKmsConfig, 'universeDomain'>): string {
+  return `cloudkms.${universeDomain}`;
 }
 
 /** The package, and the very gRPC that it uses: credentials made by another copy of it would not be taken. */
