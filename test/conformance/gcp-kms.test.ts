@@ -4,9 +4,8 @@
  *
  * Keys are made, changed and ended through Google's own client, and not by the adapter.
  */
-import { createRequire } from 'node:module';
 import { after, before } from 'node:test';
-import { KeyManagementServiceClient } from '@google-cloud/kms';
+import type { KeyManagementServiceClient } from '@google-cloud/kms';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemRandom } from '../../src/crypto/random.ts';
 import { wrapForImport } from '../../src/crypto/key-wrap.ts';
@@ -15,7 +14,7 @@ import type { ConformanceAdmin, FaultSwitch, Provider } from '../../src/provider
 import { type GcpFault, type GcpServer, startGcpServer } from '../../tools/peers/gcp/server.ts';
 import { conformanceTests } from '../support/conformance.ts';
 import { type Fault, type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
-import { keyName, KEY_RING, openProvider } from './gcp-support.ts';
+import { keyName, KEY_RING, nativeClient, openProvider } from './gcp-support.ts';
 
 /** Of a key that is made here: purpose, algorithm, and level where it is not software. */
 const KINDS: Readonly<Record<string, readonly [purpose: string, algorithm: string, level?: 'HSM']>> = {
@@ -51,15 +50,7 @@ let shared: Promise<Provider> | null = null;
 before(async () => {
   server = await startGcpServer();
   proxy = await startFaultProxy({ target: { port: server.port }, mode: 'tcp' });
-  const { grpc, GoogleAuth, googleAuthLibrary } = createRequire(import.meta.resolve('@google-cloud/kms'))(
-    'google-gax',
-  ) as typeof import('google-gax');
-  native = new KeyManagementServiceClient({
-    servicePath: server.host,
-    port: server.port,
-    sslCreds: grpc.credentials.createInsecure(),
-    auth: new GoogleAuth({ authClient: new googleAuthLibrary.PassThroughClient() }),
-  });
+  native = nativeClient(server);
   const [parent, keyRingId] = KEY_RING.split('/keyRings/');
   await native.createKeyRing({ parent: parent!, keyRingId: keyRingId!, keyRing: {} });
 });

@@ -3,7 +3,9 @@
  *
  * @module
  */
+import { createRequire } from 'node:module';
 import type { TestContext } from 'node:test';
+import { KeyManagementServiceClient } from '@google-cloud/kms';
 import { systemRandom } from '../../src/crypto/random.ts';
 import { systemClock } from '../../src/ports/clock.ts';
 import { silentLog } from '../../src/ports/log.ts';
@@ -54,6 +56,27 @@ export function openProvider(apiEndpoint: string, config: Readonly<Record<string
   });
   return gcpKms.open(parsed, PORTS);
 }
+
+/** Google's own client, as its users have it. */
+export function nativeClient({ host, port }: GcpServer): KeyManagementServiceClient {
+  // The gRPC that the client uses: credentials of another copy would not be taken.
+  const { grpc, GoogleAuth, googleAuthLibrary } = createRequire(import.meta.resolve('@google-cloud/kms'))(
+    'google-gax',
+  ) as {
+    readonly grpc: { readonly credentials: { createInsecure(): ClientOptions['sslCreds'] } };
+    readonly GoogleAuth: new (options: object) => NonNullable<ClientOptions['auth']>;
+    readonly googleAuthLibrary: { readonly PassThroughClient: new () => object };
+  };
+  const auth = new GoogleAuth({ authClient: new googleAuthLibrary.PassThroughClient() });
+  return new KeyManagementServiceClient({
+    servicePath: host,
+    port,
+    sslCreds: grpc.credentials.createInsecure()!,
+    auth,
+  });
+}
+
+type ClientOptions = NonNullable<ConstructorParameters<typeof KeyManagementServiceClient>[0]>;
 
 let count = 0;
 /** A name that no other key of the test has. */

@@ -1,2 +1,2 @@
-export { gcpKms, GcpKmsProvider } from './provider.ts';
+export { gcpKms } from './provider.ts';
 export { type GcpKmsConfig, gcpKmsSchema } from './config.ts';
