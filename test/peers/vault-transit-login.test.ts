@@ -99,7 +99,7 @@ suite('a token', () => {
     await refuses(works(provider), 'PROVIDER_DENIED', /ended or was revoked/);
   });
 
-  test('that is wrong or revoked is denied, and told apart from a policy that denies', async (t) => {
+  test('that is wrong or revoked is denied, and so is one whose policy does not let it', async (t) => {
     const vault = await running(t);
     if (vault === null) return;
     const wrong = await open(vault, 'hvs.CAESIJnonsense');

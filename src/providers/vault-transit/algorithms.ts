@@ -19,8 +19,8 @@ import type { Capability, CapabilityOperation } from '../provider.ts';
 
 /** Data keys are at most this long (WrapFacet). */
 export const DATA_KEY_BYTES_MAX = 64;
-/** A request may have 32 MiB (`max_request_size` of a listener); base64 makes three bytes four. */
-export const INPUT_BYTES_MAX = 20 * 1024 * 1024;
+/** More than any caller of ours can send, and far less than the 32 MiB of a request that Vault takes. */
+export const INPUT_BYTES_MAX = 1024 * 1024;
 
 interface TypeRow {
   readonly type: string;

@@ -4,10 +4,11 @@
  * @module
  */
 import { z } from 'zod';
+import type { ClavigerError } from '../../errors.ts';
 import type { CallOptions } from '../provider.ts';
 import { isSuccess, refusalOf, type VaultAnswer, type VaultClient, type VaultRequest } from './client.ts';
 import { integrityError, refusalError, timeoutError } from './errors.ts';
-import type { VaultSession } from './session.ts';
+import type { Refused, VaultSession } from './session.ts';
 
 /** A server before 1.13 does not know `associated_data`: it encrypts all the same, and says so here. */
 const IGNORED = /ignored these unrecognized parameters/;
@@ -64,13 +65,9 @@ export class VaultApi {
     const answer = await this.client.exchange({ ...request, token }, left());
     if (answer.status !== 403) return this.#succeeded(answer);
     const refused = await this.#session.refused(token, left());
-    if (refused === 'gone') {
-      const says = 'its token has ended or was revoked; configure another one';
-      throw refusalError(this.name, refusalOf(answer), 'PROVIDER_DENIED', says);
-    }
-    if (refused === 'forbidden') throw this.#forbidden(answer, request);
+    if (refused !== 'replaced') throw this.#forbidden(answer, request, refused);
     const again = await this.client.exchange({ ...request, token: await this.#session.token(left()) }, left());
-    if (again.status === 403) throw this.#forbidden(again, request);
+    if (again.status === 403) throw this.#forbidden(again, request, 'forbidden');
     return this.#succeeded(again);
   }
 
@@ -94,8 +91,9 @@ export class VaultApi {
     );
   }
 
-  #forbidden(answer: VaultAnswer, { method, path }: VaultRequest): Error {
-    const says = `a policy does not let us ${VERBS[method]} \`${path}\``;
+  #forbidden(answer: VaultAnswer, { method, path }: VaultRequest, refused: Refused): ClavigerError {
+    const orGone = refused === 'forbidden-or-gone' ? ', or the token has ended or was revoked' : '';
+    const says = `a policy does not let us ${VERBS[method]} \`${path}\`${orGone}`;
     return refusalError(this.name, refusalOf(answer), 'PROVIDER_DENIED', says);
   }
 }

@@ -12,10 +12,18 @@ import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { ClavigerError } from '../../errors.ts';
 import type { CallOptions } from '../provider.ts';
 import type { VaultTransitConfig } from './config.ts';
-import { abortError, closedError, connectionError, integrityError, timeoutError, type Refusal } from './errors.ts';
+import {
+  abortError,
+  closedError,
+  connectionError,
+  homeError,
+  integrityError,
+  timeoutError,
+  type Refusal,
+} from './errors.ts';
 
-/** As much as a server takes of a request (`max_request_size`), so that no answer can fill the memory. */
-const ANSWER_BYTES_MAX = 32 * 1024 * 1024;
+/** The longest is a ciphertext of `INPUT_BYTES_MAX` in base64, or a key with very many versions. */
+const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 /** Less than Vault's own five minutes, so that it seldom closes a connection just as we write to it. */
 const IDLE_MS_MAX = 60_000;
 
@@ -46,8 +54,7 @@ export async function openClient(config: VaultTransitConfig): Promise<VaultClien
   const { name, caFile } = config;
   if (caFile === undefined) return new HttpVaultClient(config, undefined);
   const ca = await readFile(caFile, 'utf8').catch((cause: Error) => {
-    const message = `provider \`${name}\`: cannot read \`caFile\`: ${cause.message}`;
-    throw new ClavigerError('PROVIDER_MISCONFIGURED', message, { cause });
+    throw homeError(name, 'PROVIDER_MISCONFIGURED', `cannot read \`caFile\`: ${cause.message}`, cause);
   });
   return new HttpVaultClient(config, ca);
 }

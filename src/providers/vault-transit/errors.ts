@@ -173,10 +173,7 @@ export function connectionError(provider: string, cause: unknown): ClavigerError
 }
 
 export function timeoutError(provider: string, cause?: unknown): ClavigerError {
-  return new ClavigerError('PROVIDER_TIMEOUT', `provider \`${provider}\`: no answer in time`, {
-    native: { provider, code: null, requestId: null },
-    ...(cause === undefined ? {} : { cause }),
-  });
+  return homeError(provider, 'PROVIDER_TIMEOUT', 'no answer in time', cause);
 }
 
 /** Why a caller's signal has ended the call. */
@@ -188,5 +185,13 @@ export function abortError(provider: string, signal: AbortSignal): ClavigerError
 }
 
 export function closedError(provider: string): ClavigerError {
-  return new ClavigerError('PROVIDER_UNAVAILABLE', `provider \`${provider}\`: it is closed`);
+  return homeError(provider, 'PROVIDER_UNAVAILABLE', 'it is closed');
+}
+
+/** A refusal that we read from what the service says of a key, rather than one in its own words. */
+export function homeError(provider: string, code: ErrorCode, says: string, cause?: unknown): ClavigerError {
+  return new ClavigerError(code, `provider \`${provider}\`: ${says}`, {
+    native: { provider, code: null, requestId: null },
+    ...(cause === undefined ? {} : { cause }),
+  });
 }

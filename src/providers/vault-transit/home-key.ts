@@ -34,7 +34,6 @@ import {
 } from './algorithms.ts';
 import type { VaultApi } from './api.ts';
 import { integrityError, NO_NEW_KEY } from './errors.ts';
-import { readKey } from './keys.ts';
 import { formatVersioned, parseRef, parseVersioned, type KeyName, type Versioned } from './names.ts';
 
 /** AES-GCM as Transit has it: 12 bytes of nonce before, 16 of tag behind. */
@@ -173,21 +172,8 @@ class TransitHomeKey {
   async #encrypt(body: object, options: CallOptions): Promise<Versioned> {
     const { name, version } = this.#key;
     const request = { ...body, key_version: version, type: NO_NEW_KEY };
-    try {
-      const { ciphertext } = await this.#api.transit('POST', `encrypt/${name}`, request, encrypted, options);
-      return this.#ownVersion(ciphertext);
-    } catch (error) {
-      // To encrypt with a key that is not there is to create it, and that is what the policy denies.
-      if (error instanceof ClavigerError && error.code === 'PROVIDER_DENIED') await this.#requireThere(error, options);
-      throw error;
-    }
-  }
-
-  /** @throws KEY_NOT_FOUND where the key is not there, `otherwise` where nobody says so */
-  async #requireThere(otherwise: ClavigerError, options: CallOptions): Promise<void> {
-    await readKey(this.#api, this.#key.name, options).catch((error: unknown) => {
-      throw error instanceof ClavigerError && error.code === 'KEY_NOT_FOUND' ? error : otherwise;
-    });
+    const { ciphertext } = await this.#api.transit('POST', `encrypt/${name}`, request, encrypted, options);
+    return this.#ownVersion(ciphertext);
   }
 
   async #decrypt(sealed: Versioned, more: object, options: CallOptions): Promise<Made<Buffer>> {

@@ -7,12 +7,11 @@
 import { createPublicKey } from 'node:crypto';
 import { z } from 'zod';
 import { loadPublic } from '../../crypto/key-material.ts';
-import { ClavigerError } from '../../errors.ts';
 import { isAsymmetric, specRow, type Spec, type Usage } from '../../model/spec.ts';
 import type { BackingInfo, BackingState, CallOptions } from '../provider.ts';
 import { specOf, typeOf } from './algorithms.ts';
 import type { VaultApi } from './api.ts';
-import { integrityError } from './errors.ts';
+import { homeError, integrityError } from './errors.ts';
 import { formatRef, type KeyName } from './names.ts';
 
 /** SPKI of Ed25519 (RFC 8410, section 4) before its 32 bytes. */
@@ -60,10 +59,8 @@ export function oldestVersion({ min_available_version: oldest }: TransitKey): nu
 /** @throws KEY_NOT_FOUND where the key has never had that version */
 export function requireVersion(api: VaultApi, key: TransitKey, wanted: number): void {
   if (wanted <= key.latest_version) return;
-  throw new ClavigerError(
-    'KEY_NOT_FOUND',
-    `provider \`${api.name}\`: key \`${key.name}\` has no version ${wanted}; the newest is ${key.latest_version}`,
-  );
+  const says = `key \`${key.name}\` has no version ${wanted}; the newest is ${key.latest_version}`;
+  throw homeError(api.name, 'KEY_NOT_FOUND', says);
 }
 
 /** Describes one version. @throws KEY_NOT_FOUND */

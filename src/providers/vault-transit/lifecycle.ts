@@ -7,16 +7,16 @@
  * @module
  * @see https://developer.hashicorp.com/vault/docs/secrets/transit#bring-your-own-key-byok
  */
-import { createPrivateKey, createPublicKey } from 'node:crypto';
+import { createPublicKey } from 'node:crypto';
 import { z } from 'zod';
+import { importMaterial } from '../../crypto/key-material.ts';
 import { wrapForImport } from '../../crypto/key-wrap.ts';
 import { ClavigerError } from '../../errors.ts';
-import { isAsymmetric } from '../../model/spec.ts';
 import type { Random } from '../../ports/random.ts';
 import type { BackingInfo, CallOptions, KeyLifecycle, WantedKey } from '../provider.ts';
 import { typeOf } from './algorithms.ts';
 import type { VaultApi } from './api.ts';
-import { integrityError } from './errors.ts';
+import { homeError, integrityError } from './errors.ts';
 import { unsupportedSpec } from './home-key.ts';
 import { describeVersion, oldestVersion, readKey, requireVersion, specOfKey, type TransitKey } from './keys.ts';
 import { parseRef, parseReference } from './names.ts';
@@ -61,8 +61,8 @@ export class TransitLifecycle implements KeyLifecycle {
     const oldest = oldestVersion(key);
     if (version < oldest) return;
     if (version > oldest) {
-      const message = `cannot destroy version ${version} of key \`${name}\`: Transit destroys from the oldest, which is ${oldest}`;
-      throw new ClavigerError('KEY_STATE', `provider \`${this.#api.name}\`: ${message}`);
+      const says = `cannot destroy version ${version} of key \`${name}\`: Transit destroys from the oldest, which is ${oldest}`;
+      throw homeError(this.#api.name, 'KEY_STATE', says);
     }
     if (version === key.latest_version) return this.#destroyKey(name, options);
     await this.#trim(key, version + 1, options);
@@ -70,13 +70,14 @@ export class TransitLifecycle implements KeyLifecycle {
 
   async importMaterial(wanted: WantedKey, material: Uint8Array, options: CallOptions): Promise<BackingInfo> {
     const { type } = this.#fieldsOf(wanted);
-    const ownPublicKey = isAsymmetric(wanted.spec) ? publicKeyOf(material) : null;
+    const { privateMaterial, publicKey } = importMaterial(wanted.spec, material);
+    using own = privateMaterial;
     await this.#requireFree(wanted.name, options);
     const { public_key: pem } = await this.#api.transit('GET', 'wrapping_key', null, wrappingKey, options);
-    const ciphertext = wrapForImport('RSA_AES_KEY_WRAP_SHA_256', this.#wrappingSpki(pem), material, this.#random);
+    const wrapped = wrapForImport('RSA_AES_KEY_WRAP_SHA_256', this.#wrappingSpki(pem), own.reveal(), this.#random);
     const body = {
       type,
-      ciphertext: ciphertext.toString('base64'),
+      ciphertext: wrapped.toString('base64'),
       hash_function: 'SHA256',
       // The next version of an imported key is imported as well, into a key of its own.
       allow_rotation: false,
@@ -84,7 +85,7 @@ export class TransitLifecycle implements KeyLifecycle {
     };
     await this.#api.command('POST', `keys/${wanted.name}/import`, body, options);
     const info = await this.#fresh(wanted, options);
-    if (ownPublicKey !== null && !info.publicKey?.equals(ownPublicKey)) {
+    if (publicKey !== null && !info.publicKey?.equals(publicKey)) {
       throw integrityError(this.#api.name, 'the public key is not that of the imported material');
     }
     return info;
@@ -95,8 +96,7 @@ export class TransitLifecycle implements KeyLifecycle {
     const row = typeOf(spec);
     if (row === undefined || !row.usages.includes(usage)) {
       if (row === undefined) throw unsupportedSpec(this.#api.name, spec);
-      const message = `provider \`${this.#api.name}\`: a key of spec \`${spec}\` in Transit has no usage \`${usage}\``;
-      throw new ClavigerError('UNSUPPORTED', message);
+      throw homeError(this.#api.name, 'UNSUPPORTED', `a key of spec \`${spec}\` in Transit has no usage \`${usage}\``);
     }
     parseReference(name);
     return { type: row.type, ...(row.keySizeBytes === undefined ? {} : { key_size: row.keySizeBytes }) };
@@ -109,7 +109,7 @@ export class TransitLifecycle implements KeyLifecycle {
       throw error;
     });
     if (found === null) return;
-    throw new ClavigerError('KEY_EXISTS', `provider \`${this.#api.name}\`: it has a key \`${name}\` already`);
+    throw homeError(this.#api.name, 'KEY_EXISTS', `it has a key \`${name}\` already`);
   }
 
   async #fresh({ name, spec }: WantedKey, options: CallOptions): Promise<BackingInfo> {
@@ -146,15 +146,5 @@ export class TransitLifecycle implements KeyLifecycle {
       // Said below.
     }
     throw integrityError(this.#api.name, `a wrapping key that is none of RSA with ${WRAPPING_KEY_BITS} bits`);
-  }
-}
-
-function publicKeyOf(pkcs8: Uint8Array): Buffer {
-  try {
-    const key = createPrivateKey({ key: Buffer.from(pkcs8), format: 'der', type: 'pkcs8' });
-    return createPublicKey(key).export({ format: 'der', type: 'spki' });
-  } catch {
-    // Without its cause, which could show something of the material.
-    throw new ClavigerError('INVALID_ARGUMENT', 'the material is no private key in PKCS#8 DER');
   }
 }

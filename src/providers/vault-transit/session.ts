@@ -13,7 +13,7 @@ import type { CallOptions } from '../provider.ts';
 import type { ProviderPorts } from '../registry.ts';
 import { isSuccess, refusalOf, type VaultAnswer, type VaultClient } from './client.ts';
 import type { VaultTransitConfig } from './config.ts';
-import { abortError, closedError, integrityError, refusalError, timeoutError } from './errors.ts';
+import { abortError, closedError, homeError, integrityError, refusalError, timeoutError } from './errors.ts';
 
 /** A login may ask others, such as Kubernetes, and belongs to no single call. */
 const LOGIN_MS_MAX = 10_000;
@@ -47,10 +47,10 @@ interface Lease {
 export type Refused =
   /** Another one has taken its place. */
   | 'replaced'
-  /** It has ended or was revoked, and there is no other. */
-  | 'gone'
   /** It is good, but not for that. */
-  | 'forbidden';
+  | 'forbidden'
+  /** That, or it has ended; there is no other one, so nobody asks which. */
+  | 'forbidden-or-gone';
 
 const authAnswer = z.object({
   auth: z.object({
@@ -98,11 +98,11 @@ export class VaultSession {
   /** What is to be thought of a token with which a call was refused; has another one where that is the remedy. */
   async refused(token: string, options: CallOptions): Promise<Refused> {
     const lease = this.#lease;
+    if (this.#auth.kind === 'token') return 'forbidden-or-gone';
     if (lease === null || lease.token !== token) return 'replaced';
     const answer = await this.#client.exchange({ method: 'GET', path: 'auth/token/lookup-self', token }, options);
     if (answer.status !== 403) return 'forbidden';
     // Whoever is not let look at himself is refused that as well, so a fresh token is taken as good.
-    if (this.#auth.kind === 'token') return 'gone';
     if (this.#now() - lease.loginMs < FRESH_MS) return 'forbidden';
     if (this.#lease?.token === token) this.#lease = null;
     await this.#waitFor(this.#logIn(), options);
@@ -170,8 +170,7 @@ export class VaultSession {
   async #credentials(auth: Exclude<VaultTransitConfig['auth'], { kind: 'token' }>): Promise<object> {
     if (auth.kind === 'approle') return { role_id: auth.roleId, secret_id: auth.secretId };
     const jwt = await readFile(auth.jwtFile, 'utf8').catch((cause: Error) => {
-      const message = `provider \`${this.#name}\`: cannot read \`auth.jwtFile\`: ${cause.message}`;
-      throw new ClavigerError('PROVIDER_MISCONFIGURED', message, { cause });
+      throw homeError(this.#name, 'PROVIDER_MISCONFIGURED', `cannot read \`auth.jwtFile\`: ${cause.message}`, cause);
     });
     return { role: auth.role, jwt: jwt.trim() };
   }
