@@ -1,2 +1,1 @@
 export { vaultTransit } from './provider.ts';
-export type { VaultTransitConfig } from './config.ts';

@@ -224,9 +224,9 @@ export class VaultSession {
       if (renewed !== null) this.#keep(renewed);
       else if (this.#auth.kind !== 'token') await this.#logIn();
     } catch (error) {
+      if (this.#closing.signal.aborted || this.#lease !== lease) return;
       const { code, message } = error as ClavigerError;
       this.#ports.log.write('warn', `provider \`${this.#name}\`: its token was not renewed`, { code, message });
-      if (this.#closing.signal.aborted || this.#lease !== lease) return;
       const now = this.#now();
       if (now >= lease.endsMs) return;
       this.#nextLookMs = now + (lease.endsMs - now) / 3;
