@@ -155,7 +155,7 @@ suite('an answer', () => {
     data({ ...key, name: 'other' });
     await isWrong(describe());
     const spki = (curve: string): string =>
-      generateKeyPairSync('ec', { namedCurve: curve }).publicKey.export({ format: 'pem', type: 'spki' }).toString();
+      generateKeyPairSync('ec', { namedCurve: curve }).publicKey.export({ format: 'pem', type: 'spki' });
     for (const pem of [spki('P-384'), 'nonsense', '']) {
       data({ ...key, keys: { 1: { public_key: pem } } });
       await isWrong(describe());
