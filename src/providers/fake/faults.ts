@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { ClavigerError, type ErrorCode } from '../../errors.ts';
+import type { ErrorCode } from '../../errors.ts';
 
 export const FAKE_OPERATIONS = [
   'resolve',
@@ -34,8 +34,8 @@ export type FakeOperation = (typeof FAKE_OPERATIONS)[number];
 /** A call as it comes in. */
 export interface FakeCall {
   readonly operation: FakeOperation;
-  /** Reference of the key; empty for calls without one. */
-  readonly ref: string;
+  /** Reference of the key; null for calls without one. */
+  readonly ref: string | null;
 }
 
 export type FakeFault =
@@ -47,10 +47,3 @@ export type FakeFault =
   | { readonly kind: 'slow'; readonly ms: number }
   /** It answers with other bytes than it should: the first bit is another. */
   | { readonly kind: 'corrupt' };
-
-/** The error of a fault, in a service's own words. */
-export function faultError(provider: string, code: ErrorCode): ClavigerError {
-  return new ClavigerError(code, `\`${provider}\` was told to fail with \`${code}\``, {
-    native: { provider, code: `Fake${code}`, requestId: null },
-  });
-}

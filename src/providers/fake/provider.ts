@@ -11,7 +11,13 @@ import { randomUUID } from 'node:crypto';
 import { encodeContext, lengthPrefixed } from '../../bytes/length-prefixed.ts';
 import { deriveSharedSecret } from '../../crypto/agree.ts';
 import { decapsulate } from '../../crypto/kem.ts';
-import { generateMaterial, importMaterial, loadPrivate, type KeyMaterial } from '../../crypto/key-material.ts';
+import {
+  generateMaterial,
+  importMaterial,
+  loadPrivate,
+  type KeyMaterial,
+  type PrivateHandle,
+} from '../../crypto/key-material.ts';
 import { mac } from '../../crypto/mac.ts';
 import { oaepDecrypt, oaepEncrypt } from '../../crypto/oaep.ts';
 import { sign } from '../../crypto/sign.ts';
@@ -21,6 +27,7 @@ import type { EncryptionContext } from '../../model/encryption-context.ts';
 import { defaultUsage, specRow, type Spec, type Usage } from '../../model/spec.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Random } from '../../ports/random.ts';
+import { Declared } from '../declared.ts';
 import type {
   BackingInfo,
   BackingState,
@@ -38,7 +45,8 @@ import type {
 import type { Adapter } from '../registry.ts';
 import { capabilitiesOf } from './algorithms.ts';
 import { fakeConfig, type FakeConfig } from './config.ts';
-import { faultError, type FakeCall, type FakeFault, type FakeOperation } from './faults.ts';
+import { faultError, notFound, serviceError, wrongState } from './errors.ts';
+import type { FakeCall, FakeFault, FakeOperation } from './faults.ts';
 
 export interface FakeOptions {
   readonly name: string;
@@ -47,6 +55,14 @@ export interface FakeOptions {
   readonly latencyMs?: number | (() => number);
   readonly bindsContext?: boolean;
   readonly destructionMs?: number;
+  /** The service that it is connected to, where there are several connections. */
+  readonly service?: FakeService;
+}
+
+/** What stands behind a connection: the keys. */
+export class FakeService {
+  readonly id: string = randomUUID();
+  readonly keys = new Map<string, NativeKey>();
 }
 
 interface Version {
@@ -81,7 +97,6 @@ const USAGE_OF: Readonly<Partial<Record<FakeOperation, Usage>>> = {
   decapsulate: 'kem',
 };
 const VERSION_BYTES = 4;
-const DATA_KEY_BYTES_MAX = 64;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 export const fake: Adapter<FakeConfig> = {
@@ -100,14 +115,16 @@ export class FakeProvider implements Provider {
   /** Decides about each call, before it is answered; null to answer it as it is. */
   fault: (call: FakeCall) => FakeFault | null = () => null;
   readonly #options: FakeOptions;
-  readonly #instance = randomUUID();
-  readonly #keys = new Map<string, NativeKey>();
+  readonly #service: FakeService;
+  readonly #declared: Declared;
   readonly #calls = new Map<FakeOperation, number>();
   #isClosed = false;
 
   constructor(options: FakeOptions) {
     this.name = options.name;
     this.#options = options;
+    this.#declared = new Declared(options.name, capabilitiesOf());
+    this.#service = options.service ?? new FakeService();
   }
 
   /** Calls so far: of one operation, or all. */
@@ -123,7 +140,7 @@ export class FakeProvider implements Provider {
   resolve(reference: string, options: CallOptions): Promise<string> {
     return this.#call('resolve', reference, options, () => {
       const key = this.#keyOf(reference);
-      return refOf(key, versionOf(key, reference));
+      return refOf(key, this.#versionOf(key, reference));
     });
   }
 
@@ -137,7 +154,7 @@ export class FakeProvider implements Provider {
   }
 
   random(bytes: number, options: CallOptions): Promise<Buffer> {
-    return this.#call('random', '', options, () => this.#options.random.bytes(bytes));
+    return this.#call('random', null, options, () => this.#options.random.bytes(bytes));
   }
 
   readonly lifecycle: KeyLifecycle = {
@@ -154,7 +171,7 @@ export class FakeProvider implements Provider {
     rotate: (ref, options) =>
       this.#call('rotate', ref, options, async () => {
         const key = this.#keyOf(ref);
-        this.#requireUsable(key, versionOf(key, ref));
+        this.#requireUsable(key, this.#versionOf(key, ref));
         const material = await generateMaterial(key.spec, this.#options.random);
         const number = key.versions.at(-1)!.number + 1;
         key.versions.push({ number, material, enabled: true, destroyedAtMs: null });
@@ -163,21 +180,21 @@ export class FakeProvider implements Provider {
     setEnabled: (ref, enabled, options) =>
       this.#call('set-enabled', ref, options, () => {
         const key = this.#keyOf(ref);
-        const version = versionOf(key, ref);
+        const version = this.#versionOf(key, ref);
         this.#requireUndestroyed(key, version);
         version.enabled = enabled;
       }),
     destroy: (ref, options) =>
       this.#call('destroy', ref, options, () => {
         const key = this.#keyOf(ref);
-        versionOf(key, ref).destroyedAtMs ??= this.#options.clock.now() + (this.#options.destructionMs ?? 0);
+        this.#versionOf(key, ref).destroyedAtMs ??= this.#options.clock.now() + (this.#options.destructionMs ?? 0);
       }),
     restore: (ref, options) =>
       this.#call('restore', ref, options, () => {
         const key = this.#keyOf(ref);
-        const version = versionOf(key, ref);
+        const version = this.#versionOf(key, ref);
         const state = this.#stateOf(version);
-        if (state !== 'pending-deletion') throw wrongState(refOf(key, version), state);
+        if (state !== 'pending-deletion') throw wrongState(this.name, refOf(key, version), state);
         version.destroyedAtMs = null;
         version.enabled = false;
       }),
@@ -188,7 +205,10 @@ export class FakeProvider implements Provider {
   };
 
   probe(options: CallOptions): Promise<Health> {
-    return this.#call('probe', '', options, () => ({ ok: true, detail: `fake provider, ${this.#keys.size} keys` }));
+    return this.#call('probe', null, options, () => ({
+      ok: true,
+      detail: `fake provider, ${this.#service.keys.size} keys`,
+    }));
   }
 
   async close(): Promise<void> {
@@ -214,47 +234,56 @@ export class FakeProvider implements Provider {
       case 'x25519':
         return this.#agreeFacet(target);
       case 'ml-kem':
-        return {
-          decapsulate: (ciphertext, options) =>
-            this.#made('decapsulate', target, options, (key, { material }) =>
-              decapsulate(loadPrivate(key.spec, material.privateMaterial.reveal()), ciphertext),
-            ),
-        };
+        return this.#kemFacet(target);
       case 'hmac':
-        return {
-          mac: (algorithm, message, options) =>
-            this.#made('mac', target, options, (key, { material }) =>
-              mac(loadPrivate(key.spec, material.privateMaterial.reveal()).key, algorithm, message),
-            ),
-        };
+        return this.#macFacet(target);
     }
   }
 
   #signFacet(target: Target): Pick<HomeKey, 'sign'> {
     return {
-      sign: (algorithm, input, options) =>
-        this.#made('sign', target, options, (key, { material }) =>
-          sign(loadPrivate(key.spec, material.privateMaterial.reveal()), algorithm, input),
-        ),
+      sign: async (algorithm, input, options) => {
+        this.#declared.requireSign(target.spec, algorithm, input);
+        return this.#made('sign', target, options, (key, version) => sign(privateOf(key, version), algorithm, input));
+      },
+    };
+  }
+
+  #macFacet(target: Target): Pick<HomeKey, 'mac'> {
+    return {
+      mac: async (algorithm, message, options) => {
+        this.#declared.require('mac', target.spec, algorithm, message);
+        return this.#made('mac', target, options, (key, version) =>
+          mac(privateOf(key, version).key, algorithm, message),
+        );
+      },
     };
   }
 
   #agreeFacet(target: Target): Pick<HomeKey, 'agree'> {
     return {
       agree: (peer, options) =>
-        this.#made('agree', target, options, (key, { material }) =>
-          deriveSharedSecret(loadPrivate(key.spec, material.privateMaterial.reveal()), peer),
-        ),
+        this.#made('agree', target, options, (key, version) => deriveSharedSecret(privateOf(key, version), peer)),
+    };
+  }
+
+  #kemFacet(target: Target): Pick<HomeKey, 'decapsulate'> {
+    return {
+      decapsulate: (ciphertext, options) =>
+        this.#made('decapsulate', target, options, (key, version) => decapsulate(privateOf(key, version), ciphertext)),
     };
   }
 
   #wrapFacet(target: Target): WrapFacet {
+    const { spec } = target;
     const bindsContext = this.#options.bindsContext ?? true;
     const bound = (context: EncryptionContext): Buffer => encodeContext(bindsContext ? context : {});
     return {
       bindsContext,
-      wrap: (dataKey, context, options) =>
-        this.#made('wrap', target, options, (key, version) => this.#seal(key, version, dataKey, bound(context))),
+      wrap: async (dataKey, context, options) => {
+        this.#declared.require('wrap', spec, undefined, dataKey);
+        return this.#made('wrap', target, options, (key, version) => this.#seal(key, version, dataKey, bound(context)));
+      },
       unwrap: (wrapped, context, options) =>
         this.#call('unwrap', target.ref, options, () =>
           this.#open(this.#usedKey('unwrap', target), wrapped, bound(context)),
@@ -267,42 +296,49 @@ export class FakeProvider implements Provider {
           this.#requireUsable(key, newest);
           return made(this.#seal(key, newest, dataKey, bound(context)), newest);
         }),
-      generate: (bytes, context, options) =>
-        this.#made('generate', target, options, (key, version) => {
-          if (bytes > DATA_KEY_BYTES_MAX) {
-            throw new ClavigerError('INVALID_ARGUMENT', `a data key has at most ${DATA_KEY_BYTES_MAX} bytes`);
-          }
-          const plaintext = this.#options.random.bytes(bytes);
-          return { plaintext, wrapped: this.#seal(key, version, plaintext, bound(context)) };
-        }),
+      generate: async (bytes, context, options) => {
+        const plaintext = this.#options.random.bytes(bytes);
+        this.#declared.require('generate-data-key', spec, undefined, plaintext);
+        return this.#made('generate', target, options, (key, version) => ({
+          plaintext,
+          wrapped: this.#seal(key, version, plaintext, bound(context)),
+        }));
+      },
     };
   }
 
   #aesFacet(target: Target): CipherFacet {
     return {
-      encrypt: (algorithm, plaintext, context, options) =>
-        this.#made('encrypt', target, options, (key, version) => {
-          requireDefault(algorithm);
-          return this.#seal(key, version, plaintext, encodeContext(context));
-        }),
-      decrypt: (algorithm, ciphertext, context, options) =>
-        this.#call('decrypt', target.ref, options, () => {
-          requireDefault(algorithm);
-          return this.#open(this.#usedKey('decrypt', target), ciphertext, encodeContext(context));
-        }),
+      encrypt: async (algorithm, plaintext, context, options) => {
+        this.#declared.require('encrypt', target.spec, algorithm, plaintext);
+        return this.#made('encrypt', target, options, (key, version) =>
+          this.#seal(key, version, plaintext, encodeContext(context)),
+        );
+      },
+      decrypt: async (algorithm, ciphertext, context, options) => {
+        this.#declared.require('decrypt', target.spec, algorithm);
+        return this.#call('decrypt', target.ref, options, () =>
+          this.#open(this.#usedKey('decrypt', target), ciphertext, encodeContext(context)),
+        );
+      },
     };
   }
 
   #rsaFacet(target: Target): CipherFacet {
+    const { spec } = target;
     return {
-      encrypt: (algorithm, plaintext, _context, options) =>
-        this.#made('encrypt', target, options, (_key, { material }) =>
-          oaepEncrypt(material.publicKey!, target.spec, algorithm, plaintext),
-        ),
-      decrypt: (algorithm, ciphertext, _context, options) =>
-        this.#made('decrypt', target, options, (key, { material }) =>
-          oaepDecrypt(loadPrivate(key.spec, material.privateMaterial.reveal()), algorithm, ciphertext),
-        ),
+      encrypt: async (algorithm, plaintext, _context, options) => {
+        this.#declared.require('encrypt', spec, algorithm, plaintext);
+        return this.#made('encrypt', target, options, (_key, { material }) =>
+          oaepEncrypt(material.publicKey!, spec, algorithm, plaintext),
+        );
+      },
+      decrypt: async (algorithm, ciphertext, _context, options) => {
+        this.#declared.require('decrypt', spec, algorithm);
+        return this.#made('decrypt', target, options, (key, version) =>
+          oaepDecrypt(privateOf(key, version), algorithm, ciphertext),
+        );
+      },
     };
   }
 
@@ -325,10 +361,10 @@ export class FakeProvider implements Provider {
 
   #describe(ref: string): BackingInfo {
     const key = this.#keyOf(ref);
-    const version = versionOf(key, ref);
+    const version = this.#versionOf(key, ref);
     return {
       ref: refOf(key, version),
-      nativeId: `fake:${this.#instance}/${key.name}`,
+      nativeId: `fake:${this.#service.id}/${key.name}`,
       version: String(version.number),
       spec: key.spec,
       usage: key.usage,
@@ -341,7 +377,7 @@ export class FakeProvider implements Provider {
   }
 
   #add({ name, spec, usage, tags }: WantedKey, origin: NativeKey['origin'], material: KeyMaterial): BackingInfo {
-    this.#keys.set(name, {
+    this.#service.keys.set(name, {
       name,
       spec,
       usage,
@@ -360,28 +396,34 @@ export class FakeProvider implements Provider {
         `spec \`${spec}\` has no usage \`${usage}\`; it has \`${defaultUsage(spec)}\``,
       );
     }
-    if (this.#keys.has(name)) {
-      throw new ClavigerError('KEY_EXISTS', `\`${this.name}\` has a key \`${name}\` already`, { resource: name });
+    if (this.#service.keys.has(name)) {
+      throw serviceError(this.name, 'KEY_EXISTS', `\`${this.name}\` has a key \`${name}\` already`, name);
     }
   }
 
   #keyOf(ref: string): NativeKey {
     const name = REFERENCE.exec(ref)?.groups?.['name'];
     if (name === undefined) throw malformed(ref);
-    const key = this.#keys.get(name);
-    if (key === undefined) throw notFound(ref);
+    const key = this.#service.keys.get(name);
+    if (key === undefined) throw notFound(this.name, ref);
     return key;
+  }
+
+  /** The version that a reference names, or the newest. */
+  #versionOf(key: NativeKey, ref: string): Version {
+    const number = REFERENCE.exec(ref)?.groups?.['version'];
+    const version = number === undefined ? key.versions.at(-1) : findVersion(key, Number(number));
+    if (version === undefined) throw notFound(this.name, ref);
+    return version;
   }
 
   #usedKey(operation: FakeOperation, { ref, spec }: Target): NativeKey {
     const key = this.#keyOf(ref);
     if (key.usage !== (USAGE_OF[operation] ?? 'encrypt-decrypt')) {
-      throw new ClavigerError('KEY_USAGE', `key \`${ref}\` is for \`${key.usage}\``, { resource: ref });
+      throw serviceError(this.name, 'KEY_USAGE', `key \`${ref}\` is for \`${key.usage}\``, ref);
     }
     if (key.spec === spec) return key;
-    throw new ClavigerError('KEY_USAGE', `key \`${ref}\` is of spec \`${key.spec}\`, not \`${spec}\``, {
-      resource: ref,
-    });
+    throw serviceError(this.name, 'KEY_USAGE', `key \`${ref}\` is of spec \`${key.spec}\`, not \`${spec}\``, ref);
   }
 
   #stateOf({ enabled, destroyedAtMs }: Version): BackingState {
@@ -391,14 +433,14 @@ export class FakeProvider implements Provider {
 
   #requireUndestroyed(key: NativeKey, version: Version): void {
     const state = this.#stateOf(version);
-    if (state === 'pending-deletion' || state === 'destroyed') throw wrongState(refOf(key, version), state);
+    if (state === 'pending-deletion' || state === 'destroyed') throw wrongState(this.name, refOf(key, version), state);
   }
 
   #requireUsable(key: NativeKey, version: Version): void {
     this.#requireUndestroyed(key, version);
     if (version.enabled) return;
     const ref = refOf(key, version);
-    throw new ClavigerError('KEY_DISABLED', `key \`${ref}\` of \`${this.name}\` is disabled`, { resource: ref });
+    throw serviceError(this.name, 'KEY_DISABLED', `key \`${ref}\` of \`${this.name}\` is disabled`, ref);
   }
 
   /** A call that a usable version of the key does. */
@@ -410,7 +452,7 @@ export class FakeProvider implements Provider {
   ): Promise<Made<T>> {
     return this.#call(operation, target.ref, options, async () => {
       const key = this.#usedKey(operation, target);
-      const version = versionOf(key, target.ref);
+      const version = this.#versionOf(key, target.ref);
       this.#requireUsable(key, version);
       return made(await work(key, version), version);
     });
@@ -418,7 +460,7 @@ export class FakeProvider implements Provider {
 
   /** Every call: latency, fault, and what it does. */
   async #call<T>(operation: FakeOperation, ref: string, options: CallOptions, work: () => T | Promise<T>): Promise<T> {
-    if (this.#isClosed) throw new ClavigerError('PROVIDER_UNAVAILABLE', `\`${this.name}\` is closed`);
+    if (this.#isClosed) throw serviceError(this.name, 'PROVIDER_UNAVAILABLE', `\`${this.name}\` is closed`);
     if (options.signal.aborted) throw endedBy(this.name, options.signal);
     this.#calls.set(operation, this.calls(operation) + 1);
     const fault = this.fault({ operation, ref });
@@ -459,20 +501,16 @@ export class FakeProvider implements Provider {
   }
 }
 
+function privateOf({ spec }: NativeKey, { material }: Version): PrivateHandle {
+  return loadPrivate(spec, material.privateMaterial.reveal());
+}
+
 function made<T>(value: T, { number }: Version): Made<T> {
   return { value, version: String(number) };
 }
 
 function refOf({ name }: NativeKey, { number }: Version): string {
   return `${name}@${number}`;
-}
-
-/** The version that a reference names, or the newest. */
-function versionOf(key: NativeKey, ref: string): Version {
-  const number = REFERENCE.exec(ref)?.groups?.['version'];
-  const version = number === undefined ? key.versions.at(-1) : findVersion(key, Number(number));
-  if (version === undefined) throw notFound(ref);
-  return version;
 }
 
 function findVersion(key: NativeKey, number: number): Version | undefined {
@@ -493,11 +531,6 @@ function flipped(bytes: Buffer): Buffer {
   return copy;
 }
 
-function requireDefault(algorithm: string): void {
-  if (algorithm === 'SYMMETRIC_DEFAULT') return;
-  throw new ClavigerError('KEY_USAGE', `a key of spec \`AES-256-GCM\` has no algorithm \`${algorithm}\``);
-}
-
 function endedBy(provider: string, { reason }: AbortSignal): ClavigerError {
   if (reason instanceof ClavigerError) return reason;
   const isTimeout = reason instanceof DOMException && reason.name === 'TimeoutError';
@@ -505,17 +538,9 @@ function endedBy(provider: string, { reason }: AbortSignal): ClavigerError {
 }
 
 function tooLate(provider: string): ClavigerError {
-  return new ClavigerError('PROVIDER_TIMEOUT', `\`${provider}\` did not answer in time`);
+  return serviceError(provider, 'PROVIDER_TIMEOUT', `\`${provider}\` did not answer in time`);
 }
 
 function malformed(ref: string): ClavigerError {
   return new ClavigerError('INVALID_ARGUMENT', `\`${ref}\` is no key of a fake provider: it is NAME or NAME@VERSION`);
-}
-
-function notFound(ref: string): ClavigerError {
-  return new ClavigerError('KEY_NOT_FOUND', `there is no key \`${ref}\``, { resource: ref });
-}
-
-function wrongState(ref: string, state: BackingState): ClavigerError {
-  return new ClavigerError('KEY_STATE', `key \`${ref}\` is \`${state}\``, { resource: ref });
 }
