@@ -11,7 +11,7 @@ import type { Guard } from './guard.ts';
 export interface Home {
   readonly guard: Guard;
   readonly key: HomeKey;
-  /** Share of the calls where they are balanced by weight; 1 where it is not given. */
+  /** Share of the calls where they are balanced by weight; 1 where it is not given, 0 to be asked after all others. */
   readonly weight?: number;
 }
 
@@ -35,7 +35,7 @@ const BALANCES: Readonly<Record<GroupSettings['balance'], ((home: Home) => numbe
   order: null,
   'least-latency': (home) => home.guard.expectedWaitMs,
   // Exponential draws with the weights as rates: each home comes first as often as its weight says, and so on down.
-  weighted: (home) => -Math.log(1 - home.guard.draw()) / (home.weight ?? 1),
+  weighted: ({ guard, weight = 1 }) => (weight === 0 ? Number.POSITIVE_INFINITY : -Math.log(1 - guard.draw()) / weight),
 };
 
 /** All homes in the order in which they would be asked if each were well. */
@@ -44,7 +44,7 @@ export function balanced(homes: readonly Home[], balance: GroupSettings['balance
   if (figureOf === null || homes.length < 2) return homes;
   return homes
     .map((home) => ({ home, figure: figureOf(home) }))
-    .toSorted((a, b) => a.figure - b.figure)
+    .toSorted((a, b) => (a.figure < b.figure ? -1 : Number(a.figure > b.figure)))
     .map(({ home }) => home);
 }
 

@@ -459,7 +459,13 @@ export class FakeProvider implements Provider {
   }
 
   /** Every call: latency, fault, and what it does. */
-  async #call<T>(operation: FakeOperation, ref: string, options: CallOptions, work: () => T | Promise<T>): Promise<T> {
+  async #call<T>(
+    operation: FakeOperation,
+    ref: string | null,
+    options: CallOptions,
+    work: () => T | Promise<T>,
+  ): Promise<T> {
+    if (ref !== null && !REFERENCE.test(ref)) throw malformed(ref);
     if (this.#isClosed) throw serviceError(this.name, 'PROVIDER_UNAVAILABLE', `\`${this.name}\` is closed`);
     if (options.signal.aborted) throw endedBy(this.name, options.signal);
     this.#calls.set(operation, this.calls(operation) + 1);

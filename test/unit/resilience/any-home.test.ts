@@ -222,6 +222,19 @@ test('weights share the calls', async () => {
   assert.ok(share > 0.68 && share < 0.82, `share ${share} of 0.75`);
 });
 
+test('a home without weight is asked only where the others fail', async () => {
+  using time = new VirtualTime();
+  const homes = [
+    await fakeHome('aws', { weight: 0 }),
+    await fakeHome('bao', { weight: 0 }),
+    await fakeHome('hsm', { weight: 0.5 }),
+  ];
+  for (let n = 0; n < 50; n += 1) assert.equal(told(await time.until(ask(homes, { balance: 'weighted' }))), 'hsm');
+  homes[2]!.fake.fault = failing('PROVIDER_UNAVAILABLE');
+  const { home } = await time.until(ask(homes, { balance: 'weighted' }));
+  assert.notEqual(home, homes[2]);
+});
+
 test('a hedge asks a second home where the first takes long, and the first answer counts', async () => {
   using time = new VirtualTime();
   const [aws, bao] = await two();
