@@ -6,7 +6,8 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { programPath } from '../../../../tools/peers/peer.ts';
+import { PEERS } from '../../../../tools/peers/index.ts';
+import { findPeer } from '../../../../tools/peers/peer.ts';
 import type { Log, LogLevel } from '../../../../src/ports/log.ts';
 import type { ProviderPorts } from '../../../../src/providers/registry.ts';
 import { systemRandom } from '../../../../src/crypto/random.ts';
@@ -20,13 +21,16 @@ export const PASSPHRASE = 'correct horse battery staple';
 /** Runs openssl in a folder; each argument is one word. */
 export class KeyFiles {
   readonly folder: string;
+  readonly #openssl: string | null;
 
-  constructor(folder: string) {
+  /** @param openssl path of the program; null where it is not there, and tests are skipped */
+  constructor(folder: string, openssl: string | null) {
     this.folder = folder;
+    this.#openssl = openssl;
   }
 
   run(...args: readonly string[]): void {
-    execFileSync('openssl', args, { cwd: this.folder, stdio: 'pipe' });
+    if (this.#openssl !== null) execFileSync(this.#openssl, args, { cwd: this.folder, stdio: 'pipe' });
   }
 
   path(name: string): string {
@@ -38,9 +42,9 @@ export class KeyFiles {
   }
 }
 
-/** Whether openssl is there at all. */
-export async function hasOpenssl(): Promise<boolean> {
-  return (await programPath('openssl')) !== null;
+/** A folder for key files of openssl. */
+export async function openKeyFiles(folder: string): Promise<KeyFiles> {
+  return new KeyFiles(folder, (await findPeer(PEERS.openssl))?.program ?? null);
 }
 
 export interface LogLine {

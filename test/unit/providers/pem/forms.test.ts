@@ -7,13 +7,12 @@ import fc from 'fast-check';
 import { readKey } from '../../../../src/providers/pem/material.ts';
 import { requirePeer } from '../../../../tools/peers/require.ts';
 import { removeFolder, testFolder } from '../../../support/server.ts';
-import { hasOpenssl, KeyFiles, openPem, options, PASSPHRASE } from './files.ts';
+import { openKeyFiles, openPem, options, PASSPHRASE } from './files.ts';
 
-const files = new KeyFiles(testFolder());
+const files = await openKeyFiles(testFolder());
 after(() => removeFolder(files.folder));
 
-before(async () => {
-  if (!(await hasOpenssl())) return;
+before(() => {
   const pass = ['-passout', `pass:${PASSPHRASE}`];
   files.run('genrsa', '-traditional', '-out', 'pkcs1.pem', '2048');
   files.run('pkcs8', '-topk8', '-nocrypt', '-in', 'pkcs1.pem', '-out', 'pkcs8.pem');
