@@ -35,22 +35,24 @@ describe('an AES key', () => {
 });
 
 describe('a signing key', () => {
-  const CASES: readonly (readonly [Spec, SigningAlgorithmName, string | null])[] = [
+  const CASES: readonly (readonly [Spec, SigningAlgorithmName, string | null, object?])[] = [
     ['P-256', 'ECDSA_SHA_256', 'sha256'],
     ['P-384', 'ECDSA_SHA_384', 'sha384'],
     ['Ed25519', 'ED25519_SHA_512', null],
     ['RSA-2048', 'RSASSA_PSS_SHA_256', 'sha256'],
     ['RSA-3072', 'RSASSA_PSS_SHA_256', 'sha256'],
+    ['RSA-2048', 'RSASSA_PKCS1_V1_5_SHA_256', 'sha256', { rsaSigning: 'pkcs1-sha256' }],
+    ['RSA-4096', 'RSASSA_PKCS1_V1_5_SHA_512', 'sha512', { rsaSigning: 'pkcs1-sha512' }],
     ['ML-DSA-65', 'ML_DSA_SHAKE_256', null],
   ];
-  for (const [spec, algorithm, hash] of CASES) {
-    test(`${spec}: message and digest give signatures that node:crypto verifies`, async (t) => {
-      const { provider } = await scene(t);
+  for (const [spec, algorithm, hash, config] of CASES) {
+    test(`${spec}, ${algorithm}: message and digest give signatures that node:crypto verifies`, async (t) => {
+      const { provider } = await scene(t, { ...config });
       const info = await create(provider, spec);
       const key = provider.key(info.ref, spec);
       const message = Buffer.from('a message');
       const publicKey = createPublicKey({ key: info.publicKey!, format: 'der', type: 'spki' });
-      const verifier = spec.startsWith('RSA') ? { key: publicKey, padding: 6, saltLength: 32 } : publicKey;
+      const verifier = algorithm.includes('PSS') ? { key: publicKey, padding: 6, saltLength: 32 } : publicKey;
       const signed = await key.sign!(algorithm, { message }, options());
       assert.ok(verify(hash, message, verifier, signed.value));
       assert.equal(signed.version, '1');

@@ -99,14 +99,6 @@ describe('rotation', () => {
     assert.equal(server.calls('Encrypt'), before + 3, 'which is remembered');
   });
 
-  test('a server that encrypts by the name of the key alone will do', async (t) => {
-    const { provider } = await scene(t, {}, { encryptsByKeyOnly: true });
-    const { ref } = await provider.lifecycle!.create({ ...AES, name: keyName() }, options());
-    const { wrap } = provider.key(ref, 'AES-256-GCM');
-    const wrapped = await wrap!.wrap(Buffer.alloc(32, 2), { a: 'b' }, options());
-    assert.deepEqual((await wrap!.unwrap(wrapped.value, { a: 'b' }, options())).value, Buffer.alloc(32, 2));
-  });
-
   test('a signing key has a new public key, and signatures of the old version still verify', async (t) => {
     const { provider } = await scene(t);
     const wanted = { spec: 'P-256', usage: 'sign-verify', name: keyName(), tags: {} } as const;
@@ -205,6 +197,41 @@ describe('references', () => {
       assert.equal(await provider.resolve(reference, options()), ref, reference);
     }
   });
+});
+
+describe('a server as emulators are', () => {
+  test('encrypts by the name of the key alone, and has the true status of an error in its words', async (t) => {
+    const { provider } = await scene(t, {}, { asEmulator: true });
+    const { ref } = await provider.lifecycle!.create({ ...AES, name: keyName() }, options());
+    const other = await provider.lifecycle!.create({ ...AES, name: keyName() }, options());
+    const { wrap } = provider.key(ref, 'AES-256-GCM');
+    const { value } = await wrap!.wrap(Buffer.alloc(32, 2), { a: 'b' }, options());
+    assert.deepEqual((await wrap!.unwrap(value, { a: 'b' }, options())).value, Buffer.alloc(32, 2));
+    await assert.rejects(wrap!.unwrap(value, {}, options()), { code: 'INVALID_CIPHERTEXT' });
+    const elsewhere = provider.key(other.ref, 'AES-256-GCM').wrap!;
+    await assert.rejects(elsewhere.unwrap(value, { a: 'b' }, options()), { code: 'INVALID_CIPHERTEXT' });
+    await provider.lifecycle!.setEnabled!(ref, false, options());
+    await assert.rejects(wrap!.unwrap(value, { a: 'b' }, options()), { code: 'KEY_DISABLED' });
+  });
+
+  test('says NOT_FOUND of a version that a ciphertext names, and of a key that is not there', async (t) => {
+    const { provider, server } = await scene(t);
+    const { ref } = await provider.lifecycle!.create({ ...AES, name: keyName() }, options());
+    const unwrap = (of: string): Promise<unknown> =>
+      provider.key(of, 'AES-256-GCM').wrap!.unwrap(Buffer.alloc(100), {}, options());
+    server.set({ kind: 'status', status: 'NOT_FOUND' }, { methods: ['Decrypt'] });
+    await assert.rejects(unwrap(ref), { code: 'INVALID_CIPHERTEXT' });
+    await assert.rejects(unwrap(ref.replace('cryptoKeys/', 'cryptoKeys/no-')), { code: 'KEY_NOT_FOUND' });
+  });
+});
+
+test('a key that Google does not let us see is not there, in any ring but our own', async (t) => {
+  const { provider, server } = await scene(t);
+  server.set({ kind: 'status', status: 'PERMISSION_DENIED' });
+  const foreign = 'projects/other/locations/global/keyRings/r/cryptoKeys/k';
+  await assert.rejects(provider.resolve(foreign, options()), { code: 'KEY_NOT_FOUND' });
+  await assert.rejects(provider.describe(`${foreign}/cryptoKeyVersions/1`, options()), { code: 'KEY_NOT_FOUND' });
+  await assert.rejects(provider.resolve('k', options()), { code: 'PROVIDER_DENIED' });
 });
 
 describe('import', () => {

@@ -49,14 +49,27 @@ export async function describeVersion(
   return infoOf(connection, publicKeys, await fetchVersion(connection, ref, options), options);
 }
 
-export async function fetchVersion(
-  { client, answer }: Connection,
-  ref: string,
-  options: CallOptions,
-): Promise<Version> {
-  const version = await client.call('getCryptoKeyVersion', { name: ref }, options);
+export async function fetchVersion(connection: Connection, ref: string, options: CallOptions): Promise<Version> {
+  const { client, answer } = connection;
+  const version = await client.call('getCryptoKeyVersion', { name: ref }, options).catch((error: unknown) => {
+    throw unseen(connection, ref, error);
+  });
   answer.named(ref, version.name);
   return version;
+}
+
+/**
+ * Of a key in somebody else's ring Google does not say whether it is there. That is no word about our credentials, or
+ * whoever names such a key would bring the provider down.
+ */
+export function unseen({ config }: Connection, name: string, error: unknown): unknown {
+  if (!(error instanceof ClavigerError) || error.code !== 'PROVIDER_DENIED') return error;
+  if (name.startsWith(`${config.keyRing}/`)) return error;
+  const { native } = error;
+  return new ClavigerError('KEY_NOT_FOUND', 'there is no such key, or our credentials may not see it', {
+    cause: error,
+    ...(native && { native }),
+  });
 }
 
 export async function infoOf(

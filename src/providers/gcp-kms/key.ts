@@ -172,17 +172,19 @@ export class Keys {
     options: CallOptions,
   ): Promise<Made<Buffer>> {
     const { client, answer } = this.#connection;
-    const opened = await client.call(
-      'decrypt',
-      {
-        name: key,
-        ciphertext,
-        ciphertextCrc32c: checksum(ciphertext),
-        additionalAuthenticatedData: aad,
-        additionalAuthenticatedDataCrc32c: checksum(aad),
-      },
-      options,
-    );
+    const request = {
+      name: key,
+      ciphertext,
+      ciphertextCrc32c: checksum(ciphertext),
+      additionalAuthenticatedData: aad,
+      additionalAuthenticatedDataCrc32c: checksum(aad),
+    };
+    const opened = await client.call('decrypt', request, options).catch(async (error: unknown) => {
+      if (!(error instanceof ClavigerError) || error.code !== 'KEY_NOT_FOUND') throw error;
+      // Either the key is not there, or the version that the ciphertext names.
+      await client.call('getCryptoKey', { name: key }, options);
+      throw invalidCiphertext();
+    });
     // The service does not say which version it was, nor that it saw our checksums: a ciphertext that was changed on its
     // way does not open.
     return { value: answer.bytes('plaintext', opened.plaintext, opened.plaintextCrc32c), version: null };

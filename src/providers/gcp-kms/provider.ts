@@ -12,7 +12,7 @@ import { capabilitiesOf } from './algorithms.ts';
 import { type GcpClient, openClient } from './client.ts';
 import { type GcpKmsConfig, gcpKmsSchema } from './config.ts';
 import type { Connection } from './connection.ts';
-import { describeVersion, fetchVersion } from './describe.ts';
+import { describeVersion, fetchVersion, unseen } from './describe.ts';
 import { Answer } from './integrity.ts';
 import { Keys } from './key.ts';
 import { GcpKmsLifecycle } from './lifecycle.ts';
@@ -59,7 +59,9 @@ export class GcpKmsProvider implements Provider {
     const { client, config, answer } = this.#connection;
     const { key, ref } = parseReference(reference, config.keyRing);
     if (ref !== null) return (await fetchVersion(this.#connection, ref, options)).name!;
-    const found = await client.call('getCryptoKey', { name: key }, options);
+    const found = await client.call('getCryptoKey', { name: key }, options).catch((error: unknown) => {
+      throw unseen(this.#connection, key, error);
+    });
     answer.named(key, found.name);
     const primary = found.primary?.name;
     if (typeof primary !== 'string' || primary === '') return this.#newest(key, options);

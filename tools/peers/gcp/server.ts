@@ -50,8 +50,8 @@ export interface GcpServerOptions extends KmsOptions {
   readonly tls?: { readonly certificate: Buffer; readonly key: Buffer };
   /** Who may call; everybody where it is not given. */
   readonly serviceAccounts?: ServiceAccounts;
-  /** As some emulators are: Encrypt takes the name of a key, and of no version. */
-  readonly encryptsByKeyOnly?: boolean;
+  /** As an emulator in Go is: Encrypt takes the name of a key and of no version, and most errors are INTERNAL. */
+  readonly asEmulator?: boolean;
   readonly port?: number;
 }
 
@@ -104,11 +104,7 @@ export async function startGcpServer(options: GcpServerOptions = {}): Promise<Gc
     if (!request.known)
       throw new KmsError('INVALID_ARGUMENT', 'the request has fields that its definition does not have.');
     requireRoute(metadata, request.message);
-    if (
-      options.encryptsByKeyOnly &&
-      method === 'Encrypt' &&
-      String(request.message['name']).includes('/cryptoKeyVersions/')
-    ) {
+    if (options.asEmulator && method === 'Encrypt' && String(request.message['name']).includes('/cryptoKeyVersions/')) {
       throw new KmsError('INVALID_ARGUMENT', 'invalid crypto key name');
     }
     const made = await kms.run(method, request.message);
@@ -121,7 +117,7 @@ export async function startGcpServer(options: GcpServerOptions = {}): Promise<Gc
       answer(method, call).then(
         (made) => reply(null, made),
         (error: unknown) => {
-          if (error instanceof KmsError) return reply(error.toServiceError());
+          if (error instanceof KmsError) return reply((options.asEmulator ? wrapped(error) : error).toServiceError());
           if (!stopped.signal.aborted) console.error(error);
           reply(new KmsError('INTERNAL', 'Internal error.').toServiceError());
         },
@@ -171,6 +167,13 @@ export async function startGcpServer(options: GcpServerOptions = {}): Promise<Gc
       server.forceShutdown();
     },
   };
+}
+
+/** The true status stands in the words alone. */
+function wrapped({ status, message }: KmsError): KmsError {
+  if (status === 'NOT_FOUND' || status === 'ALREADY_EXISTS') return new KmsError(status, 'no words');
+  const name = status.toLowerCase().replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  return new KmsError('INTERNAL', `rpc error: code = ${name} desc = ${message}`);
 }
 
 /** Google's clients name the resource in a header, by which a request finds its region. */
