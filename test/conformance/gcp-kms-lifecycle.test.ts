@@ -48,8 +48,8 @@ describe('making keys', () => {
   });
 
   test('a key that takes longer than the call is described as pending', async (t) => {
-    const { provider } = await scene(t, {}, { generationMs: 2000 });
-    const made = await provider.lifecycle!.create({ ...AES, name: keyName() }, options(300));
+    const { provider } = await scene(t, {}, { generationMs: 20_000 });
+    const made = await provider.lifecycle!.create({ ...AES, name: keyName() }, options(4000));
     assert.equal(made.state, 'pending');
   });
 

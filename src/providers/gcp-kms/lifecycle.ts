@@ -58,19 +58,21 @@ export class GcpKmsLifecycle implements KeyLifecycle {
   }
 
   async create(wanted: WantedKey, options: CallOptions): Promise<BackingInfo> {
+    const endMs = waitEndMs(options);
     const algorithm = this.#requireMakeable(wanted);
     const key = await this.#createKey(wanted, algorithm, false, options);
-    return this.#info(await this.#whenMade(versionName(key, '1'), options), options);
+    return this.#info(await this.#whenMade(versionName(key, '1'), endMs, options), options);
   }
 
   /** A version after the newest; an AES key encrypts under it from now on. */
   async rotate(ref: string, options: CallOptions): Promise<BackingInfo> {
     const { key } = parseVersion(ref);
     const { client, config } = this.#connection;
+    const endMs = waitEndMs(options);
     if (config.protectionLevel === 'external') throw madeElsewhere();
     const made = await client.call('createCryptoKeyVersion', { parent: key, cryptoKeyVersion: {} }, options);
     const name = this.#requireVersionOf(key, made);
-    const version = await this.#whenMade(name.ref, options);
+    const version = await this.#whenMade(name.ref, endMs, options);
     if (WITH_PRIMARY.has(version.algorithm)) await this.#makePrimary(name, options);
     return this.#info(version, options);
   }
@@ -110,18 +112,19 @@ export class GcpKmsLifecycle implements KeyLifecycle {
   /** Through an import job: the material is wrapped for it here, and opened inside the service. */
   async importMaterial(wanted: WantedKey, material: Uint8Array, options: CallOptions): Promise<BackingInfo> {
     const { client, random } = this.#connection;
+    const endMs = waitEndMs(options);
     const algorithm = this.#requireMakeable(wanted);
     if (!isImported(wanted.spec)) {
       throw new ClavigerError('UNSUPPORTED', `Cloud KMS imports no keys of spec \`${wanted.spec}\``);
     }
     const { privateMaterial, publicKey } = checkMaterial(wanted.spec, material);
     using own = privateMaterial;
-    const job = await this.#job(options);
+    const job = await this.#job(endMs, options);
     const wrappedKey = wrapForImport('RSA_AES_KEY_WRAP_SHA_256', job.spki, own.reveal(), random);
     const key = await this.#createKey(wanted, algorithm, true, options);
     const request = { parent: key, algorithm: algorithm.name as 'AES_256_GCM', importJob: job.name, wrappedKey };
     const name = this.#requireVersionOf(key, await client.call('importCryptoKeyVersion', request, options));
-    const version = await this.#whenMade(name.ref, options);
+    const version = await this.#whenMade(name.ref, endMs, options);
     if (version.state === 'IMPORT_FAILED') {
       const why = `Cloud KMS did not take the material: ${version.importFailureReason}`;
       throw new ClavigerError('INVALID_ARGUMENT', why, { reason: 'IncorrectKeyMaterial' });
@@ -208,16 +211,21 @@ export class GcpKmsLifecycle implements KeyLifecycle {
   }
 
   /** The version once it is no longer being made, or as it is when the time is nearly over. */
-  async #whenMade(ref: string, options: CallOptions): Promise<Version> {
+  async #whenMade(ref: string, endMs: number, options: CallOptions): Promise<Version> {
     return this.#when(
       () => fetchVersion(this.#connection, ref, options),
       ({ state }) => state !== 'PENDING_GENERATION' && state !== 'PENDING_IMPORT',
+      endMs,
       options,
     );
   }
 
-  async #when<T>(look: () => Promise<T>, isReady: (found: T) => boolean, options: CallOptions): Promise<T> {
-    const endMs = performance.now() + options.timeoutMs * WAIT_SHARE;
+  async #when<T>(
+    look: () => Promise<T>,
+    isReady: (found: T) => boolean,
+    endMs: number,
+    options: CallOptions,
+  ): Promise<T> {
     for (let waitMs: number = POLL_MS.min; ; waitMs = Math.min(2 * waitMs, POLL_MS.max)) {
       const found = await look();
       if (isReady(found) || performance.now() + waitMs > endMs) return found;
@@ -226,7 +234,7 @@ export class GcpKmsLifecycle implements KeyLifecycle {
   }
 
   /** One job for all imports of this provider while it lasts. */
-  async #job(options: CallOptions): Promise<ImportJob> {
+  async #job(endMs: number, options: CallOptions): Promise<ImportJob> {
     const { client, config, answer, random } = this.#connection;
     if (this.#importJob !== null && this.#importJob.expiresAtMs - this.#clock.now() > IMPORT_JOB_LEFT_MS_MIN) {
       return this.#importJob;
@@ -246,6 +254,7 @@ export class GcpKmsLifecycle implements KeyLifecycle {
     const job = await this.#when(
       () => client.call('getImportJob', { name }, options),
       ({ state }) => state !== 'PENDING_GENERATION',
+      endMs,
       options,
     );
     answer.named(name, job.name);
@@ -270,6 +279,11 @@ export class GcpKmsLifecycle implements KeyLifecycle {
   #info(version: Version, options: CallOptions): Promise<BackingInfo> {
     return infoOf(this.#connection, this.#publicKeys, version, options);
   }
+}
+
+/** Until when what is being made is waited for. */
+function waitEndMs({ timeoutMs }: CallOptions): number {
+  return performance.now() + timeoutMs * WAIT_SHARE;
 }
 
 /** A name of ours that is too long for Cloud KMS ends in a part of its hash. */
