@@ -29,6 +29,8 @@ export interface ServedBy {
   readonly failovers: readonly string[];
   /** Names of the homes that hold no wrap of what was encrypted: `rewrap` completes it. */
   readonly missingHomes: readonly string[];
+  /** Of a key with a pair in each home: which of them signed (RFC 7638). */
+  readonly thumbprint?: string;
 }
 
 export function madeBy(scope: Scope, key: Key, version: KeyVersion): MadeBy | Promise<MadeBy> {

@@ -216,7 +216,7 @@ async function attemptOnce<I, O>(
   if ('signs' in effect!) return { kind: 'output', output: effect.finish(receipt.signatures), served: null, index };
   const { output } = effect!;
   if (output instanceof Kept) return { kind: 'replay', answer: output.answer, index };
-  return { kind: 'output', output, served: scope!.served ? servedBy(scope!.facts) : null, index };
+  return { kind: 'output', output, served: scope!.served ? servedBy(scope!) : null, index };
 }
 
 /**
@@ -397,8 +397,8 @@ function draftOf(name: OperationName, call: Call, scope: Scope | null, atMs: num
   };
 }
 
-function servedBy({ provider, failovers, missingHomes }: Facts): ServedBy {
-  return { provider, failovers, missingHomes };
+function servedBy({ facts: { provider, failovers, missingHomes }, thumbprint }: Scope): ServedBy {
+  return { provider, failovers, missingHomes, ...(thumbprint === null ? {} : { thumbprint }) };
 }
 
 /** An operation may answer with a finding that the log calls by its code, such as a signature that does not verify. */

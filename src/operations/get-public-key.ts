@@ -9,7 +9,7 @@ import type { AlgorithmName } from '../model/algorithm.ts';
 import { algorithmsOf, isAsymmetric, type Spec, type Usage } from '../model/spec.ts';
 import { requireUsable } from '../model/state.ts';
 import { madeBy, type MadeBy } from './crypto-input.ts';
-import { publicKeyOf } from './encrypt.ts';
+import { publicKeysOf } from './handles.ts';
 import type { Operation } from './operation.ts';
 import type { KeyInput } from './transition.ts';
 
@@ -27,6 +27,8 @@ export interface GetPublicKeyOutput extends MadeBy {
   readonly pem: string;
   /** RFC 7517, with the RFC 7638 thumbprint as `kid`. */
   readonly jwk: Readonly<Record<string, unknown>>;
+  /** Of a key with a pair in each home: the other pairs, any of which may have signed. */
+  readonly siblings?: readonly { readonly pem: string; readonly jwk: Readonly<Record<string, unknown>> }[];
 }
 
 export const getPublicKey: Operation<GetPublicKeyInput, GetPublicKeyOutput> = {
@@ -39,9 +41,8 @@ export const getPublicKey: Operation<GetPublicKeyInput, GetPublicKeyOutput> = {
     }
     requireUsable(key, 'process', () => scope.mayUseCompromised(key));
     const version = scope.versionFor(found, keyVersion);
-    const publicKey = publicKeyOf(version);
+    const [publicKey, ...others] = publicKeysOf(version) as [Uint8Array, ...Uint8Array[]];
     scope.note({ keyVersion: version.version });
-    const jwk = publicKeyJwk(publicKey);
     return {
       output: {
         ...(await madeBy(scope, key, version)),
@@ -49,9 +50,14 @@ export const getPublicKey: Operation<GetPublicKeyInput, GetPublicKeyOutput> = {
         usage: key.usage,
         algorithms: algorithmsOf(key.spec, key.usage),
         publicKey,
-        pem: publicKeyPem(publicKey),
-        jwk: { ...jwk, kid: thumbprint(jwk) },
+        ...shown(publicKey),
+        ...(others.length === 0 ? {} : { siblings: others.map(shown) }),
       },
     };
   },
 };
+
+function shown(publicKey: Uint8Array): Pick<GetPublicKeyOutput, 'pem' | 'jwk'> {
+  const jwk = publicKeyJwk(publicKey);
+  return { pem: publicKeyPem(publicKey), jwk: { ...jwk, kid: thumbprint(jwk) } };
+}

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { publicKeyJwk, thumbprint } from '../crypto/key-material.ts';
 import { verify as verifySignature } from '../crypto/verify.ts';
 import { ClavigerError } from '../errors.ts';
 import type { SigningAlgorithmName } from '../model/algorithm.ts';
@@ -49,7 +50,10 @@ async function atHomes(scope: Scope, found: KeyWithVersions, version: KeyVersion
     sign: (algorithm, input) =>
       ask('sign', (key, options, home) =>
         key.sign?.(algorithm, input, options).then(async (made) => {
-          await requireSignature(found, version, backingOf(where, home), algorithm, input, made.value);
+          const backing = backingOf(where, home);
+          const spki = publicKeyAt(version, backing);
+          await requireSignature(found, backing, spki, algorithm, input, made.value);
+          if (backing.publicKey !== undefined) scope.thumbprint = thumbprint(publicKeyJwk(spki));
           return made;
         }),
       ),
@@ -98,20 +102,24 @@ async function asked<T extends Buffer>(
  */
 async function requireSignature(
   { key }: KeyWithVersions,
-  version: KeyVersion,
-  { provider, publicKey }: Backing,
+  { provider }: Backing,
+  spki: Uint8Array,
   algorithm: SigningAlgorithmName,
   input: SignInput,
   signature: Uint8Array,
 ): Promise<void> {
-  const own = publicKey === undefined ? null : Buffer.from(publicKey, 'base64');
-  const spki = publicKeysOf(version).find((known) => own === null || own.equals(known)) ?? version.publicKey!;
   if (await verifySignature(key.spec, spki, algorithm, input, signature)) return;
   throw new ClavigerError(
     'PROVIDER_INTEGRITY',
     `provider \`${provider}\` gave a signature that does not verify under the public key of key ${key.id}`,
     { resource: key.id, native: { provider, code: 'signature', requestId: null } },
   );
+}
+
+/** The public key of a home: that of the version, or its own where homes are siblings. */
+function publicKeyAt(version: KeyVersion, { publicKey }: Backing): Uint8Array {
+  const own = publicKey === undefined ? null : Buffer.from(publicKey, 'base64');
+  return publicKeysOf(version).find((known) => own === null || own.equals(known)) ?? version.publicKey!;
 }
 
 function backingOf({ homes }: VersionHomes, home: Home): Backing {

@@ -88,6 +88,8 @@ export class Scope {
   authorized = false;
   /** True where homes were asked: the answer says which. */
   served = false;
+  /** Of a signature by one of several key pairs: which one. */
+  thumbprint: string | null = null;
   readonly #memo: Map<string, unknown>;
   #shared: Map<string, Promise<unknown>> | null = null;
 

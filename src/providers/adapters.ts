@@ -7,17 +7,41 @@ import { z } from 'zod';
 import { ClavigerError } from '../errors.ts';
 import { awsKmsSchema } from './aws-kms/config.ts';
 import { awsKms } from './aws-kms/index.ts';
+import { azureKeyVaultSchema } from './azure-key-vault/config.ts';
+import { azureKeyVault } from './azure-key-vault/index.ts';
 import { fakeConfig } from './fake/config.ts';
 import { fake } from './fake/index.ts';
+import { gcpKmsSchema } from './gcp-kms/config.ts';
+import { gcpKms } from './gcp-kms/index.ts';
+import { pemSchema } from './pem/config.ts';
+import { pem } from './pem/index.ts';
+import { pkcs11Schema } from './pkcs11/config.ts';
+import { pkcs11 } from './pkcs11/index.ts';
 import type { Provider } from './provider.ts';
 import type { ProviderPorts } from './registry.ts';
 import { vaultTransitSchema } from './vault-transit/config.ts';
 import { vaultTransit } from './vault-transit/index.ts';
 
 /** The one table of adapters, by kind. */
-const ADAPTERS = { 'aws-kms': awsKms, 'vault-transit': vaultTransit, fake } as const;
+const ADAPTERS = {
+  'aws-kms': awsKms,
+  'azure-key-vault': azureKeyVault,
+  'gcp-kms': gcpKms,
+  'vault-transit': vaultTransit,
+  pkcs11,
+  pem,
+  fake,
+} as const;
 
-export const providerConfig = z.discriminatedUnion('kind', [awsKmsSchema, vaultTransitSchema, fakeConfig]);
+export const providerConfig = z.discriminatedUnion('kind', [
+  awsKmsSchema,
+  azureKeyVaultSchema,
+  gcpKmsSchema,
+  vaultTransitSchema,
+  pkcs11Schema,
+  pemSchema,
+  fakeConfig,
+]);
 
 export type ProviderConfig = z.output<typeof providerConfig>;
 

@@ -167,6 +167,7 @@ export const ROUTES = {
       publicKey: z.union([z.string(), z.record(z.string(), z.unknown())]),
       pem: z.string().optional(),
       jwk: z.record(z.string(), z.unknown()).optional(),
+      siblings: z.array(z.looseObject({ pem: z.string(), jwk: z.record(z.string(), z.unknown()) })).optional(),
     }),
     status: 200,
     changes: false,

@@ -79,6 +79,7 @@ export const madeBy = {
   provider: z.string().nullable().optional().meta({ description: 'of keys with homes outside: who did the work' }),
   failovers: z.array(z.string()).optional().meta({ description: 'who was to do it and did not' }),
   missingHomes: z.array(z.string()).optional().meta({ description: 'homes without a wrap: `rewrap` completes it' }),
+  thumbprint: z.string().optional().meta({ description: 'of a key with a pair in each home: which pair signed' }),
 };
 
 export const plaintextItem = {

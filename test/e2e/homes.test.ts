@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { suite, test, type TestContext } from 'node:test';
 import { systemRandom } from '../../src/crypto/random.ts';
 import type { ErrorCode } from '../../src/errors.ts';
+import { jwksOfTenant } from '../../src/gateways/jwks/gateway.ts';
 import { describeHomes } from '../../src/jobs/homes.ts';
 import type { GroupSetup } from '../../src/operations/homes.ts';
 import { DEFAULT_GROUP } from '../../src/operations/homes.ts';
@@ -236,6 +237,12 @@ suite('a signing key', () => {
     const first = await it.api.sign({ key, message: TEXT });
     it.a.fault = failing('PROVIDER_UNAVAILABLE');
     const second = await it.api.sign({ key, message: TEXT });
+    const { jwk, siblings } = await it.api.getPublicKey({ key });
+    const kids = [jwk, ...siblings!.map((sibling) => sibling.jwk)].map(({ kid }) => kid);
+    assert.equal(new Set(kids).size, 3);
+    await it.api.updateKey({ key, published: true });
+    const published = (await jwksOfTenant(it.services, 'default')).keys.map((one) => (one as { kid: string }).kid);
+    assert.deepEqual(published.toSorted(), kids.toSorted());
     assert.notDeepEqual(first.signature, second.signature);
     for (const { signature } of [first, second]) {
       assert.equal((await it.api.verify({ key, message: TEXT, signature })).valid, true);

@@ -6,6 +6,7 @@
 import { publicKeyJwk, thumbprint } from '../../crypto/key-material.ts';
 import { isUuid } from '../../model/ids.ts';
 import type { KeyWithVersions } from '../../model/key.ts';
+import { publicKeysOf } from '../../operations/handles.ts';
 import type { Services } from '../../operations/services.ts';
 
 /** Keys of one set; a relying party reads all of it. */
@@ -31,14 +32,15 @@ export async function jwksOfTenant({ cache }: Services, id: string): Promise<{ r
   return { keys: found.filter((key) => key !== null).flatMap(jwksOf) };
 }
 
-/** Every version whose signatures are to be believed. */
+/** Every version whose signatures are to be believed, with each of its siblings. */
 function jwksOf({ key, versions }: KeyWithVersions): readonly object[] {
   const believed = key.state === 'Active' || key.state === 'Suspended' || key.state === 'Deactivated';
   if (!believed || key.deletionAt !== null) return [];
   return versions
     .filter(({ state, publicKey }) => publicKey !== null && state !== 'Compromised')
-    .map(({ publicKey }) => {
-      const jwk = publicKeyJwk(publicKey!);
+    .flatMap(publicKeysOf)
+    .map((publicKey) => {
+      const jwk = publicKeyJwk(publicKey);
       const alg = JOSE_ALGORITHMS[key.spec];
       return { ...jwk, kid: thumbprint(jwk), use: 'sig', ...(alg === undefined ? {} : { alg }) };
     });
