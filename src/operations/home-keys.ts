@@ -269,18 +269,23 @@ export function homeChanges(key: Key, version: number, { backings, sealed }: Mad
 export async function destroyHomes(scope: Scope, backings: readonly Backing[]): Promise<readonly string[]> {
   const { guards } = scope.services.homes;
   const kept: string[] = [];
-  const going = backings.flatMap(({ provider, ref, adopted: foreign }) => {
-    if (provider === SOFTWARE_PROVIDER_NAME) return [];
+  const byProvider = Map.groupBy(backings, ({ provider }) => provider);
+  const going = [...byProvider].map(async ([provider, theirs]) => {
+    if (provider === SOFTWARE_PROVIDER_NAME) return;
     const guard = guards.find(({ name }) => name === provider);
     const lifecycle = guard?.provider.lifecycle;
-    if (guard !== undefined && lifecycle !== undefined && foreign !== true) {
-      return [guard.call('destroy', true, (options) => lifecycle.destroy(ref, options), within())];
+    if (guard === undefined || lifecycle === undefined || theirs.some(({ adopted: foreign }) => foreign === true)) {
+      kept.push(provider);
     }
-    kept.push(provider);
-    return [];
+    if (guard === undefined || lifecycle === undefined) return;
+    // One after the other, the oldest first: some services end the versions of a key in no other order.
+    for (const { ref, adopted: foreign } of theirs) {
+      if (foreign === true) continue;
+      await guard.call('destroy', true, (options) => lifecycle.destroy(ref, options), within()).catch(unlessGone);
+    }
   });
   const failed = (await Promise.allSettled(going)).find((result) => result.status === 'rejected');
-  if (failed !== undefined && !isGone(failed.reason)) throw failed.reason;
+  if (failed !== undefined) throw failed.reason;
   return kept;
 }
 
@@ -405,10 +410,10 @@ function within(): { readonly signal: AbortSignal; readonly deadlineMs: number }
   return { signal: new AbortController().signal, deadlineMs: performance.now() + MAKE_DEADLINE_MS };
 }
 
-/** What is gone needs no destruction. */
-function isGone(reason: unknown): boolean {
+/** What is gone needs no destruction. @throws every other error */
+function unlessGone(reason: unknown): void {
   const { code } = toClavigerError(reason);
-  return code === 'KEY_NOT_FOUND' || code === 'KEY_STATE';
+  if (code !== 'KEY_NOT_FOUND' && code !== 'KEY_STATE') throw reason;
 }
 
 function base64(bytes: Uint8Array): string {
