@@ -70,6 +70,43 @@ describe('credentials of the AWS KMS adapter', () => {
     assert.equal((await auditor.probe(calling())).ok, true);
   });
 
+  test('a clock that is wrong is no wrong credential, and is right the next time', async () => {
+    const proxy = await startFaultProxy({ target: { port: Number(new URL(server.endpoint).port) }, mode: 'http' });
+    const { region } = server;
+    const late = await openProvider({ endpoint: proxy.url, region, credentials: good });
+    open.push(late);
+    // To the client, an answer of tomorrow is the proof that its own clock is slow.
+    const tomorrow = new Date(Date.now() + 24 * 60 * 60 * 1000).toUTCString();
+    const body = JSON.stringify({ __type: 'InvalidSignatureException', message: 'Signature expired' });
+    await proxy.set({ kind: 'answer', status: 400, headers: { date: tomorrow }, body }, { times: 1 });
+    // The second has the time of tomorrow, of which our own endpoint says the same.
+    for (const what of ['told by the proxy', 'told by the server']) {
+      await assert.rejects(late.lifecycle.create(WANTED, calling()), { code: 'PROVIDER_UNAVAILABLE' }, what);
+    }
+    assert.equal((await late.lifecycle.create(WANTED, calling())).state, 'enabled');
+    await proxy.stop();
+  });
+
+  test('an answer without an end is not read to its end, and one that was cut is none', async () => {
+    const proxy = await startFaultProxy({ target: { port: Number(new URL(server.endpoint).port) }, mode: 'http' });
+    const { region } = server;
+    const fed = await openProvider({ endpoint: proxy.url, region, credentials: good });
+    open.push(fed);
+    for (const status of [200, 400]) {
+      await proxy.set({ kind: 'answer', status, body: `{"__type":"${'x'.repeat(10_000_000)}"}` });
+      await assert.rejects(fed.lifecycle.create(WANTED, calling()), { code: 'PROVIDER_UNAVAILABLE' });
+    }
+    const { ref } = await (await provider({ credentials: good })).lifecycle.create(WANTED, calling());
+    // A refusal that was cut is not known: it is no answer.
+    await proxy.set({ kind: 'cut', afterBytes: 10 });
+    const none = ref.replace(/.{12}$/, '000000000000');
+    await assert.rejects(fed.describe(none, calling()), { code: 'PROVIDER_UNAVAILABLE' });
+    await proxy.heal();
+    await assert.rejects(fed.describe(none, calling()), { code: 'KEY_NOT_FOUND' });
+    assert.equal((await fed.lifecycle.create(WANTED, calling())).state, 'enabled');
+    await proxy.stop();
+  });
+
   test('nothing that lies about is used, unless the configuration says so', async () => {
     const receiver = await startReceiver();
     Object.assign(process.env, {

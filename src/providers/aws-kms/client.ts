@@ -54,6 +54,9 @@ export interface KmsClient {
 /** An idle connection is given up after this time, sooner than a load balancer does, which would reset a request. */
 const IDLE_MS = 20_000;
 
+/** The longest answers that we ask for, a public key or an import token in base64, have some 10,000. */
+const ANSWER_BYTES_MAX = 65_536;
+
 /**
  * A client, without a call.
  *
@@ -73,8 +76,21 @@ export async function openClient(config: AwsKmsConfig): Promise<KmsClient> {
       httpAgent: new HttpAgent(pool),
       httpsAgent: new HttpsAgent({ ...pool, ...(await authorities(config)) }),
     },
+    streamCollector: wholeAnswer,
     ...NOTHING_AMBIENT,
   });
+}
+
+/** @throws Error for an answer that is longer than any of ours, which is not read to its end */
+async function wholeAnswer(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of stream) {
+    bytes += part.length;
+    if (bytes > ANSWER_BYTES_MAX) throw Object.assign(new Error('it does not end'), { code: 'ANSWER_TOO_LONG' });
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
 }
 
 async function authorities({ name, caFile }: AwsKmsConfig): Promise<{ readonly ca?: Buffer }> {

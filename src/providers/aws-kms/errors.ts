@@ -186,11 +186,26 @@ function rowOf(error: Thrown, status: number | null): Row {
   if (name === 'DisabledException' && /pending/i.test(message)) return STATE;
   // Said of a ciphertext that names a key which is not there: somebody has changed it, and our credentials are fine.
   if (name === 'AccessDeniedException' && /^the ciphertext refers to/i.test(message)) return DOES_NOT_OPEN;
+  // Our clock was wrong; AWS's client has learned the time from this answer, and the next call has it right.
+  if (CLOCK_EXCEPTIONS.has(name) && CLOCK_WORDS.test(message)) return UNAVAILABLE;
   const known = EXCEPTIONS.get(name);
   if (known !== undefined) return known;
-  if (status === null || status < 400) return UNAVAILABLE;
-  return rowOfStatus(status);
+  return status === null || status < 400 || !isWhole(error) ? UNAVAILABLE : rowOfStatus(status);
 }
+
+/** A connection that ended within an answer has its status too, and what it would have said is not known. */
+function isWhole(error: Thrown): boolean {
+  return '$fault' in error || error instanceof SyntaxError;
+}
+
+/** Said of a request whose time is too far from AWS's. */
+const CLOCK_EXCEPTIONS: ReadonlySet<string> = new Set([
+  'InvalidSignatureException',
+  'SignatureDoesNotMatch',
+  'RequestExpired',
+  'RequestTimeTooSkewed',
+]);
+const CLOCK_WORDS = /expired|not yet current|too skewed/i;
 
 /** For what has a status and no name that we know: whatever stands between us and KMS. */
 function rowOfStatus(status: number): Row {
@@ -202,15 +217,11 @@ function rowOfStatus(status: number): Row {
 
 /** The exception; the error of the network; the status, where the answer is no exception of AWS's. */
 function nativeCode(error: Thrown, status: number | null): string | null {
-  if (status !== null && status < 400) return 'integrity: unreadable answer';
   const name = textOf(error.name);
-  if (
-    status !== null &&
-    (error instanceof SyntaxError || name === null || name === 'Error' || name === 'UnknownError')
-  ) {
-    return `HTTP ${status}`;
-  }
-  return textOf(error.code) ?? name;
+  if (status === null || !isWhole(error)) return textOf(error.code) ?? name;
+  if (status < 400) return 'integrity: unreadable answer';
+  const isUnnamed = error instanceof SyntaxError || name === null || name === 'UnknownError';
+  return isUnnamed ? `HTTP ${status}` : name;
 }
 
 function textOf(value: unknown): string | null {

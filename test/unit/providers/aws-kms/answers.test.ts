@@ -101,6 +101,34 @@ describe('a call to AWS KMS', () => {
     ]);
   });
 
+  test('takes grant tokens wherever AWS does', async () => {
+    const secret = Buffer.alloc(32);
+    const { provider, asked } = scene(
+      {
+        sign: { KeyId: ARN, Signature: Buffer.from('3006020101020101', 'hex') },
+        generateMac: { KeyId: ARN, Mac: secret },
+        deriveSharedSecret: { KeyId: ARN, SharedSecret: secret },
+        decapsulate: { KeyId: ARN, SharedSecret: secret },
+        describeKey: { KeyMetadata: { Arn: ARN, KeySpec: 'ECC_NIST_P256', KeyState: 'Enabled' } },
+        getPublicKey: { KeyId: ARN, PublicKey: SPKI },
+      },
+      { grantTokens: ['one'] },
+    );
+    await provider.key(ARN, 'P-256').sign!('ECDSA_SHA_256', { message: MESSAGE }, LONG);
+    await provider.key(ARN, 'HMAC-SHA-256').mac!('HMAC_SHA_256', MESSAGE, LONG);
+    await provider.key(ARN, 'P-256').agree!(SPKI, LONG);
+    await provider.key(ARN, 'ML-KEM-512').decapsulate!(Buffer.alloc(768), LONG);
+    await provider.describe(ARN, LONG);
+    assert.deepEqual(
+      asked.map(({ name, input }) => [name, input.KeyId, input.GrantTokens]),
+      ['sign', 'generateMac', 'deriveSharedSecret', 'decapsulate', 'describeKey', 'getPublicKey'].map((name) => [
+        name,
+        ARN,
+        ['one'],
+      ]),
+    );
+  });
+
   test('says whether it is of a message, a digest, or mu', async () => {
     const signature = { KeyId: ARN, Signature: Buffer.alloc(2420) };
     const { key, asked } = withKey('ML-DSA-44', { sign: signature });

@@ -4,10 +4,11 @@ import * as sdk from '@aws-sdk/client-kms';
 import { ClavigerError, type ErrorCode } from '../../../../src/errors.ts';
 import { endedError, EXCEPTIONS, kmsError } from '../../../../src/providers/aws-kms/errors.ts';
 
-/** As AWS's client throws it. */
+/** As AWS's client throws it: an exception of the service, or an error of the network, which has a code of its own. */
 function thrown(name: string, status: number | undefined, message = 'told by AWS', code?: string): Error {
-  const metadata = { httpStatusCode: status, requestId: 'request-1' };
-  return Object.assign(new Error(message), { name, $metadata: metadata, ...(code === undefined ? {} : { code }) });
+  const $metadata = { httpStatusCode: status, requestId: 'request-1' };
+  const more = code === undefined ? { $fault: 'client' } : { code };
+  return Object.assign(new Error(message), { name, $metadata, ...more });
 }
 
 /** Exceptions of operations that are none of ours. */
@@ -69,6 +70,23 @@ describe('errors of AWS KMS', () => {
       'UnrecognizedClientException',
     ],
     ['a wrong secret', thrown('InvalidSignatureException', 403), 'PROVIDER_DENIED', 'InvalidSignatureException'],
+    [
+      'a clock that is slow',
+      thrown(
+        'InvalidSignatureException',
+        400,
+        'Signature expired: 20261126T000000Z is now earlier than 20261126T000500Z',
+      ),
+      'PROVIDER_UNAVAILABLE',
+      'InvalidSignatureException',
+    ],
+    [
+      'a clock that is fast',
+      thrown('InvalidSignatureException', 400, 'Signature not yet current: 20261126T010000Z is still later than …'),
+      'PROVIDER_UNAVAILABLE',
+      'InvalidSignatureException',
+    ],
+    ['a cut refusal', thrown('Error', 400, 'aborted', 'ECONNRESET'), 'PROVIDER_UNAVAILABLE', 'ECONNRESET'],
     ['an old token', thrown('ExpiredTokenException', 400), 'PROVIDER_DENIED', 'ExpiredTokenException'],
     ['STS refuses', thrown('AccessDenied', 403), 'PROVIDER_DENIED', 'AccessDenied'],
     [
@@ -89,7 +107,12 @@ describe('errors of AWS KMS', () => {
     ['half a KMS', thrown('UnknownError', 501), 'UNSUPPORTED', 'HTTP 501'],
     ['something new', thrown('SomethingNewException', 400), 'PROVIDER_MISCONFIGURED', 'SomethingNewException'],
     ['something new of theirs', thrown('SomethingNewException', 500), 'PROVIDER_UNAVAILABLE', 'SomethingNewException'],
-    ['an unreadable answer', thrown('SyntaxError', 200), 'PROVIDER_UNAVAILABLE', 'integrity: unreadable answer'],
+    [
+      'an unreadable answer',
+      Object.assign(new SyntaxError('<'), { $response: { statusCode: 200 } }),
+      'PROVIDER_UNAVAILABLE',
+      'integrity: unreadable answer',
+    ],
     ['nobody listens', thrown('Error', undefined, '', 'ECONNREFUSED'), 'PROVIDER_UNAVAILABLE', 'ECONNREFUSED'],
     ['a reset', thrown('TimeoutError', undefined, '', 'ECONNRESET'), 'PROVIDER_UNAVAILABLE', 'ECONNRESET'],
     [

@@ -1,8 +1,10 @@
 /**
- * The AWS KMS adapter and the conformance kit: moto, local-kms and our own endpoint, each behind a proxy that makes faults.
+ * The AWS KMS adapter and the conformance kit, at a server behind a proxy that makes faults.
  *
  * Keys are made, disabled and destroyed by AWS's own client. What an imitation lacks is not asked of it; what it does wrong
- * stands in its table.
+ * stands in the table of its test.
+ *
+ * @module
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test, type TestContext } from 'node:test';
@@ -13,19 +15,13 @@ import type { Capability } from '../../src/providers/provider.ts';
 import { PEERS, type PeerName } from '../../tools/peers/index.ts';
 import { findPeer } from '../../tools/peers/peer.ts';
 import { requirePeer } from '../../tools/peers/require.ts';
-import { conformanceTests, httpFaults } from '../support/conformance.ts';
-import { startFaultProxy, type FaultProxy } from '../support/fault-proxy.ts';
-import {
-  nativeClient,
-  openProvider,
-  startLocalKms,
-  startMoto,
-  startOurs,
-  type KmsServer,
-} from '../support/kms-servers.ts';
-import { partialProvider } from '../support/partial-provider.ts';
+import { conformanceTests, httpFaults } from './conformance.ts';
+import { startFaultProxy, type FaultProxy } from './fault-proxy.ts';
+import { nativeClient, openProvider, type KmsServer } from './kms-servers.ts';
+import { partialProvider } from './partial-provider.ts';
 
-interface Stage {
+/** One server, and what it has. */
+export interface Stage {
   readonly name: string;
   /** What has to be installed. */
   readonly peer?: PeerName;
@@ -35,59 +31,6 @@ interface Stage {
   readonly rotates?: true;
   readonly knownFaults: Readonly<Record<string, string>>;
 }
-
-const DENIES = 'answers AccessDeniedException, without a word, to a ciphertext that names another key or none';
-const STATELESS = 'does not enforce the states of keys';
-
-const STAGES: readonly Stage[] = [
-  {
-    name: 'moto',
-    peer: 'moto',
-    start: startMoto,
-    // Its RSA encryption is AES: there is nothing to be seen.
-    has: ({ spec, operation }) =>
-      !['ed25519', 'ml-dsa', 'ml-kem'].includes(specRow(spec).family) &&
-      !['agree', 'import'].includes(operation) &&
-      !(specRow(spec).family === 'rsa' && ['wrap', 'encrypt', 'decrypt'].includes(operation)),
-    knownFaults: {
-      'wrap AES-256-GCM: a wrap of one key does not open under another': DENIES,
-      'wrap AES-256-GCM: a wrap with one bit changed does not open, wherever it is': DENIES,
-      'wrap AES-256-GCM: a wrap that is cut or longer does not open': DENIES,
-      'wrap AES-256-GCM: noise does not open': DENIES,
-      'cipher AES-256-GCM *: changed ciphertexts, and those of other keys, are refused': DENIES,
-      'sign RSA-*: of a digest, and others verify it': 'hashes a digest once more',
-      'sign P-*: of a digest, and others verify it': 'hashes a digest once more',
-      'sign secp256k1 *: of a digest, and others verify it': 'hashes a digest once more',
-      'sign *: the salt is as long as the hash': 'salts are as long as the modulus allows',
-      'states: *': STATELESS,
-      'errors: what a service refused*': STATELESS,
-      'errors: messages*': STATELESS,
-      'errors: no secret*': STATELESS,
-    },
-  },
-  {
-    name: 'local-kms',
-    peer: 'local-kms',
-    start: startLocalKms,
-    has: ({ spec, operation }) =>
-      !['ed25519', 'ml-dsa', 'ml-kem', 'hmac'].includes(specRow(spec).family) &&
-      !['agree', 'import'].includes(operation),
-    knownFaults: {
-      'wrap AES-256-GCM: a wrap with one bit changed*': 'does not authenticate the name of the key in a ciphertext',
-      'cipher AES-256-GCM *: changed ciphertexts*': 'does not authenticate the name of the key in a ciphertext',
-      'wrap AES-256-GCM: noise does not open':
-        'crashes at a ciphertext that is shorter than a nonce, and ends the connection',
-      'sign *: the salt is as long as the hash': 'salts are as long as the modulus allows',
-    },
-  },
-  {
-    name: 'our own endpoint',
-    start: startOurs,
-    has: () => true,
-    rotates: true,
-    knownFaults: { 'rotate HMAC-*': 'RotateKeyOnDemand is for symmetric encryption keys, as in AWS' },
-  },
-];
 
 /** An exception, as KMS sends it. */
 function exception(
@@ -108,11 +51,12 @@ const WORDS = {
 };
 const NOBODY = '0198b6d2-0000-4000-8000-000000000000';
 
-for (const stage of STAGES) {
+/** One test a case; one that is skipped where the server is not installed. */
+export async function awsKmsConformance(stage: Stage): Promise<void> {
   const { peer } = stage;
   if (peer !== undefined && (await findPeer<object>(PEERS[peer])) === null) {
     test(`the AWS KMS adapter, ${stage.name}`, async (t) => void (await requirePeer(t, peer)));
-    continue;
+    return;
   }
   describe(`the AWS KMS adapter, ${stage.name}`, () => {
     let server: KmsServer;
