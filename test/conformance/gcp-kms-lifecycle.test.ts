@@ -99,6 +99,20 @@ describe('rotation', () => {
     assert.equal(server.calls('Encrypt'), before + 3, 'which is remembered');
   });
 
+  test('a version works although the primary one is disabled, which says so with one call', async (t) => {
+    const { provider, server, open } = await scene(t);
+    const first = await provider.lifecycle!.create({ ...AES, name: keyName() }, options());
+    const second = await provider.lifecycle!.rotate!(first.ref, options());
+    await provider.lifecycle!.setEnabled!(second.ref, false, options());
+    const fresh = await open();
+    const wrap = (ref: string): Promise<{ readonly version: string | null }> =>
+      fresh.key(ref, 'AES-256-GCM').wrap!.wrap(Buffer.alloc(32), {}, options());
+    assert.equal((await wrap(first.ref)).version, '1');
+    const before = server.calls();
+    await assert.rejects(wrap(second.ref), { code: 'KEY_DISABLED' });
+    assert.equal(server.calls(), before + 1);
+  });
+
   test('a signing key has a new public key, and signatures of the old version still verify', async (t) => {
     const { provider } = await scene(t);
     const wanted = { spec: 'P-256', usage: 'sign-verify', name: keyName(), tags: {} } as const;
