@@ -64,8 +64,6 @@ const credential = z.discriminatedUnion('kind', [
   }),
 ]);
 
-export type AzureCredentialConfig = z.output<typeof credential>;
-
 export const azureKeyVaultSchema = z.strictObject({
   kind: z.literal('azure-key-vault'),
   ...commonFields,
