@@ -130,6 +130,7 @@ describe('the connection to Azure', () => {
       cut: 'PROVIDER_UNAVAILABLE',
       reset: 'PROVIDER_UNAVAILABLE',
       garbage: 'PROVIDER_UNAVAILABLE',
+      nonsense: 'PROVIDER_UNAVAILABLE',
       corrupt: 'PROVIDER_UNAVAILABLE',
       'other-key': 'PROVIDER_UNAVAILABLE',
     };

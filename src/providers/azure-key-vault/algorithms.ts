@@ -66,7 +66,7 @@ const RSA_SPECS = ['RSA-2048', 'RSA-3072', 'RSA-4096'] as const satisfies readon
 /** Operations of a key as Azure has them, by what our key is for. */
 const SIGN_OPS: readonly KeyOperation[] = ['sign', 'verify'];
 const WRAP_OPS: readonly KeyOperation[] = ['wrapKey', 'unwrapKey'];
-const ENCRYPT_OPS: readonly KeyOperation[] = ['encrypt', 'decrypt', ...WRAP_OPS];
+const ENCRYPT_OPS: readonly KeyOperation[] = ['encrypt', 'decrypt'];
 
 /** A key to be made or imported. */
 export interface NativeSpec {
@@ -93,20 +93,25 @@ export function nativeSpecOf(spec: Spec, usage: Usage, mode: Mode): NativeSpec {
   const { family, size } = specRow(spec);
   if (usage === 'encrypt-decrypt' && family === 'aes') {
     if (!mode.managedHsm) return rsa(mode.wrapKeyBits, WRAP_OPS);
-    return { kty: 'oct-HSM', keySize: size! * 8, keyOps: ENCRYPT_OPS };
+    return { kty: 'oct-HSM', keySize: size! * 8, keyOps: [...ENCRYPT_OPS, ...WRAP_OPS] };
   }
   if (family === 'rsa' && usage === 'sign-verify') return rsa(size!, SIGN_OPS);
   if (family === 'rsa' && usage === 'encrypt-decrypt') return rsa(size!, ENCRYPT_OPS);
   const curve = CURVE_BY_SPEC.get(spec);
   if (curve !== undefined && usage === 'sign-verify')
     return { kty: hsm ? 'EC-HSM' : 'EC', curve: curve.azure, keyOps: SIGN_OPS };
-  throw new ClavigerError('UNSUPPORTED', `Azure has no keys of spec \`${spec}\` for \`${usage}\``);
+  throw new ClavigerError('UNSUPPORTED', `there are no keys of spec \`${spec}\` for \`${usage}\` in Azure`);
+}
+
+/** True where a key may wrap and unwrap, and nothing else. */
+export function onlyWraps(ops: readonly string[]): boolean {
+  return ops.length > 0 && ops.every((op) => (WRAP_OPS as readonly string[]).includes(op));
 }
 
 /** The usage of a key by its operations; null where it may do more than one thing, or nothing. */
 export function usageOfOps(ops: readonly string[]): Usage | null {
   const signs = SIGN_OPS.some((op) => ops.includes(op));
-  const encrypts = ENCRYPT_OPS.some((op) => ops.includes(op));
+  const encrypts = [...ENCRYPT_OPS, ...WRAP_OPS].some((op) => ops.includes(op));
   if (signs === encrypts) return null;
   return signs ? 'sign-verify' : 'encrypt-decrypt';
 }
@@ -120,7 +125,7 @@ export function signatureAlgorithm(
   if (curve !== undefined) return { azure: curve.sign, bytes: curve.bytes * 2, ecdsa: true };
   const azure = RSA_SIGN[name];
   if (azure === undefined || SPECS[spec].family !== 'rsa')
-    throw new ClavigerError('UNSUPPORTED', `Azure has no \`${name}\` for keys of spec \`${spec}\``);
+    throw new ClavigerError('UNSUPPORTED', `there is no \`${name}\` for keys of spec \`${spec}\` in Azure`);
   return { azure, bytes: modulusBytes(spec), ecdsa: false };
 }
 
@@ -147,7 +152,7 @@ export function oaepBytesMax(spec: Spec, hashBytes: number): number {
 export function requireFamily(spec: Spec): Extract<SpecFamily, 'aes' | 'rsa' | 'ec'> {
   const { family } = specRow(spec);
   if (family === 'aes' || family === 'rsa' || family === 'ec') return family;
-  throw new ClavigerError('UNSUPPORTED', `Azure has no keys of spec \`${spec}\``);
+  throw new ClavigerError('UNSUPPORTED', `there are no keys of spec \`${spec}\` in Azure`);
 }
 
 /** Everything that a vault or a Managed HSM can do, as data. */
@@ -174,7 +179,6 @@ export function capabilitiesOf(managedHsm: boolean): readonly Capability[] {
     add('decrypt', 'AES-256-GCM', AES_PLAINTEXT_BYTES_MAX + GCM_IV_BYTES + GCM_TAG_BYTES, 'SYMMETRIC_DEFAULT');
   }
   for (const spec of RSA_SPECS) {
-    add('wrap', spec, DATA_KEY_BYTES_MAX);
     for (const name of ['RSAES_OAEP_SHA_256', 'RSAES_OAEP_SHA_1'] as const) {
       add('encrypt', spec, oaepBytesMax(spec, RSA_ENCRYPT[name].hashBytes), name);
       add('decrypt', spec, modulusBytes(spec), name);

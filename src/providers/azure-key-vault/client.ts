@@ -157,7 +157,10 @@ export class VaultConnection {
 
   async #run<T>(signal: AbortSignal, asked: Asked, send: (session: Session) => Promise<T>): Promise<T> {
     const { name } = this.#config;
-    if (this.#closed) throw new ClavigerError('PROVIDER_UNAVAILABLE', `\`${name}\` is closed`);
+    if (this.#closed) {
+      const native = { provider: name, code: null, requestId: null };
+      throw new ClavigerError('PROVIDER_UNAVAILABLE', `\`${name}\` is closed`, { native });
+    }
     if (signal.aborted) throw endedError(name, signal);
     const session = this.#session;
     try {

@@ -1,11 +1,14 @@
 /**
  * A native key as Azure describes it → as we do.
  *
+ * In a vault an RSA key that may only wrap and unwrap is described as the AES key that it stands in for.
+ *
  * @module
  */
 import type { DeletedKey, KeyProperties, KeyVaultKey } from '@azure/keyvault-keys';
 import type { BackingInfo, BackingState } from '../provider.ts';
-import { usageOfOps } from './algorithms.ts';
+import { onlyWraps, usageOfOps } from './algorithms.ts';
+import type { AzureKeyVaultConfig } from './config.ts';
 import { integrityError } from './errors.ts';
 import { shapeOf } from './jwk.ts';
 import { nativeIdOf, parseKeyId, type KeyReference } from './reference.ts';
@@ -21,6 +24,8 @@ export function isEnded({ enabled, tags }: Pick<KeyProperties, 'enabled' | 'tags
   return enabled === false && tags?.[ENDED_TAG] !== undefined;
 }
 
+type Vault = Pick<AzureKeyVaultConfig, 'name' | 'managedHsm'>;
+
 interface Known {
   readonly origin: BackingInfo['origin'];
   /** What was asked for; absent for the newest. */
@@ -28,13 +33,13 @@ interface Known {
 }
 
 /** @throws PROVIDER_UNAVAILABLE (integrity) where it is no key, or another than was asked for */
-export function infoOf(provider: string, native: KeyVaultKey, known: Known): BackingInfo {
-  return describe(provider, native, known, stateOf(native.properties));
+export function infoOf(vault: Vault, native: KeyVaultKey, known: Known): BackingInfo {
+  return describe(vault, native, known, stateOf(native.properties));
 }
 
 /** Of a deleted key the service shows the newest version only. */
-export function deletedInfoOf(provider: string, native: DeletedKey, asked: KeyReference): BackingInfo {
-  const { version, ...newest } = describe(provider, native, { origin: 'unknown' }, 'pending-deletion');
+export function deletedInfoOf(vault: Vault, native: DeletedKey, asked: KeyReference): BackingInfo {
+  const { version, ...newest } = describe(vault, native, { origin: 'unknown' }, 'pending-deletion');
   const { scheduledPurgeDate } = native.properties;
   return {
     ...newest,
@@ -66,7 +71,7 @@ export function unseenInfoOf(provider: string, properties: KeyProperties): Backi
 }
 
 function describe(
-  provider: string,
+  { name: provider, managedHsm }: Vault,
   native: KeyVaultKey | DeletedKey,
   { origin, asked }: Known,
   state: BackingState,
@@ -77,17 +82,18 @@ function describe(
   const { key, keyOperations = [], properties } = native;
   if (key === undefined) throw integrityError(provider, 'it has no key');
   const shape = shapeOf(key);
+  const standsIn = !managedHsm && key.kty?.startsWith('RSA') === true && onlyWraps(keyOperations);
   return {
     ref: `${name}/${version}`,
     nativeId: nativeIdOf(host, name),
     version,
-    spec: shape.spec,
+    spec: standsIn ? 'AES-256-GCM' : shape.spec,
     usage: usageOfOps(keyOperations),
     state,
     protection: shape.hsm ? 'hsm' : 'software',
-    publicKey: shape.publicKey,
+    publicKey: standsIn ? null : shape.publicKey,
     origin,
-    claims: claimsOf(native.keyType, keyOperations, properties),
+    claims: claimsOf(native.keyType, keyOperations, properties, standsIn ? shape.spec : null),
   };
 }
 
@@ -106,6 +112,7 @@ function claimsOf(
   keyType: string | undefined,
   operations: readonly string[],
   { expiresOn, notBefore, recoveryLevel, hsmPlatform, exportable, managed }: KeyProperties,
+  standIn: string | null,
 ): Readonly<Record<string, string>> {
   const claims = {
     keyType,
@@ -114,6 +121,7 @@ function claimsOf(
     hsmPlatform,
     exportable: exportable?.toString(),
     managed: managed?.toString(),
+    wrapsWith: standIn ?? undefined,
     notBefore: notBefore?.toISOString(),
     expiresOn: expiresOn?.toISOString(),
   };

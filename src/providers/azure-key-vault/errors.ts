@@ -108,6 +108,8 @@ interface ServiceError {
 export function azureError(provider: string, thrown: unknown, asked: Asked): ClavigerError {
   if (thrown instanceof ClavigerError) return thrown;
   const error = thrown as RestErrorLike;
+  // The client stumbles over an answer that lacks what every answer has.
+  if (thrown instanceof TypeError) return integrityError(provider, 'it is no answer to what was asked');
   const { statusCode } = error;
   const service = error.details?.error;
   const code = innermost(service)?.code ?? service?.code ?? error.code ?? null;

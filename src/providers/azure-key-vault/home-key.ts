@@ -49,7 +49,7 @@ export function homeKey(
   const ref = `${key.name}/${key.version}`;
   switch (requireFamily(spec)) {
     case 'aes':
-      if (!config.managedHsm) return { ref, wrap: native.rsaWrap(RSA_CIPHERTEXT_BYTES) };
+      if (!config.managedHsm) return { ref, wrap: native.rsaWrap() };
       return {
         ref,
         wrap: config.wrapAlgorithm === 'A256GCM' ? native.gcmWrap() : native.kwWrap(),
@@ -58,7 +58,6 @@ export function homeKey(
     case 'rsa':
       return {
         ref,
-        wrap: native.rsaWrap([modulusBytes(spec)]),
         cipher: native.rsaCipher(spec),
         sign: native.signer(spec),
       };
@@ -78,16 +77,16 @@ class NativeKey {
     this.#key = key;
   }
 
-  rsaWrap(ciphertextBytes: readonly number[]): WrapFacet {
+  rsaWrap(): WrapFacet {
     return {
       bindsContext: false,
       wrap: async (dataKey, _context, options) => {
         requireDataKey(dataKey);
         const send = this.#connection.use(this.#key, options, (key, call) => key.wrapKey(RSA_WRAP, dataKey, call));
-        return this.#made(this.#exactly(ciphertextBytes, await send));
+        return this.#made(this.#exactly(RSA_CIPHERTEXT_BYTES, await send));
       },
       unwrap: async (wrapped, _context, options) => {
-        if (!ciphertextBytes.includes(wrapped.length)) throw invalidCiphertext();
+        if (!RSA_CIPHERTEXT_BYTES.includes(wrapped.length)) throw invalidCiphertext();
         const send = this.#connection.use(
           this.#key,
           options,

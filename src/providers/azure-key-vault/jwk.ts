@@ -5,6 +5,7 @@
  */
 import { createPrivateKey, createPublicKey, type webcrypto } from 'node:crypto';
 import type { JsonWebKey } from '@azure/keyvault-keys';
+import { isOneSequence } from '../../bytes/der.ts';
 import { ClavigerError } from '../../errors.ts';
 import { SPECS, SPEC_NAMES, type Spec } from '../../model/spec.ts';
 import { CURVES, type NativeSpec } from './algorithms.ts';
@@ -94,6 +95,8 @@ export function importedJwk(material: Uint8Array, native: NativeSpec): JsonWebKe
 
 function privateJwk(material: Uint8Array): NodeJwk {
   try {
+    // OpenSSL does not mind what comes after the key.
+    if (!isOneSequence(material)) throw new RangeError('more than one structure');
     return createPrivateKey({ key: Buffer.from(material), format: 'der', type: 'pkcs8' }).export({ format: 'jwk' });
   } catch {
     throw new ClavigerError('INVALID_ARGUMENT', 'the material is not a private key in PKCS#8 DER');

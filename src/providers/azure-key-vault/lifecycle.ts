@@ -48,7 +48,7 @@ export class VaultLifecycle implements KeyLifecycle {
       }),
     );
     await this.#setRotationPolicy(wanted.name, options);
-    return infoOf(this.#config.name, made, { origin: 'provider' });
+    return infoOf(this.#config, made, { origin: 'provider' });
   }
 
   async importMaterial(wanted: WantedKey, material: Uint8Array, options: CallOptions): Promise<BackingInfo> {
@@ -62,13 +62,13 @@ export class VaultLifecycle implements KeyLifecycle {
     const made = await this.#connection.call(options, (client, call) =>
       client.importKey(wanted.name, jwk, { ...call, tags, hardwareProtected }),
     );
-    return infoOf(this.#config.name, made, { origin: 'external' });
+    return infoOf(this.#config, made, { origin: 'external' });
   }
 
   async rotate(ref: string, options: CallOptions): Promise<BackingInfo> {
     const { name } = parseReference(ref);
     const made = await this.#call(name, options, (client, call) => client.rotateKey(name, call));
-    return infoOf(this.#config.name, made, { origin: 'provider' });
+    return infoOf(this.#config, made, { origin: 'provider' });
   }
 
   async setEnabled(ref: string, enabled: boolean, options: CallOptions): Promise<void> {
@@ -129,7 +129,7 @@ export class VaultLifecycle implements KeyLifecycle {
   /** Brings back what `backup` gave, all versions under their old names; gives the newest. */
   async restoreBackup(backup: Uint8Array, options: CallOptions): Promise<BackingInfo> {
     const made = await this.#connection.call(options, (client, call) => client.restoreKeyBackup(backup, call));
-    return infoOf(this.#config.name, made, { origin: 'unknown' });
+    return infoOf(this.#config, made, { origin: 'unknown' });
   }
 
   /** The name is free. A deleted key that can be recovered holds it too: then creating refuses with KEY_STATE. */
@@ -219,6 +219,9 @@ export async function deletedKey(connection: VaultConnection, name: string, opti
 function takenTags(tags: Readonly<Record<string, string>>): Record<string, string> {
   const entries = Object.entries(tags);
   if (entries.length > TAGS_MAX || entries.flat().some((text) => text.length > TAG_CHARS_MAX))
-    throw new ClavigerError('INVALID_ARGUMENT', `Azure takes ${TAGS_MAX} tags of ${TAG_CHARS_MAX} characters each`);
+    throw new ClavigerError(
+      'INVALID_ARGUMENT',
+      `a key takes ${TAGS_MAX} tags of ${TAG_CHARS_MAX} characters each in Azure`,
+    );
   return Object.fromEntries(entries);
 }

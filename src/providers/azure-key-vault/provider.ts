@@ -69,7 +69,7 @@ export class AzureKeyVaultProvider implements Provider {
     } catch (error) {
       if (!(error instanceof ClavigerError)) throw error;
       if (error.code === 'KEY_STATE')
-        return deletedInfoOf(this.name, await deletedKey(this.#connection, asked.name, options), asked);
+        return deletedInfoOf(this.#config, await deletedKey(this.#connection, asked.name, options), asked);
       // Azure shows disabled keys. Some that are like it do not, and still list them.
       if (error.code === 'KEY_DISABLED') return this.#listed(asked, error, options);
       throw error;
@@ -102,7 +102,7 @@ export class AzureKeyVaultProvider implements Provider {
       const native = await this.#connection.call(options, (client, call) =>
         client.getKey(name, { ...call, ...(version === null ? {} : { version }) }),
       );
-      return infoOf(this.name, native, {
+      return infoOf(this.#config, native, {
         origin: 'unknown',
         ...(version === null ? {} : { asked: { name, version } }),
       });

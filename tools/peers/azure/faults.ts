@@ -19,6 +19,8 @@ export const FAULTS = [
   'reset',
   /** Answers something that is no JSON. */
   'garbage',
+  /** Answers something that is JSON, and no answer. */
+  'nonsense',
   /** Leaves a byte out of the value. */
   'corrupt',
   /** Answers with a value for another key. */
@@ -26,10 +28,20 @@ export const FAULTS = [
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
+const WRONG_TEXTS: ReadonlyMap<Fault | null, string> = new Map([
+  ['garbage', '{"value": <!doctype html>'],
+  ['nonsense', '{"a":1}'],
+]);
+
 export class Faults {
+  readonly #countsAll: boolean;
   #fault: Fault | null = null;
   #left = 0;
   #calls = 0;
+
+  constructor(countsAll: boolean) {
+    this.#countsAll = countsAll;
+  }
 
   /** From now on, for so many requests. */
   set(fault: Fault, count = Infinity): void {
@@ -41,14 +53,14 @@ export class Faults {
     this.#fault = null;
   }
 
-  /** Requests since the start. */
+  /** Requests since the start; without those that come without a token, to be told where to get one. */
   get calls(): number {
     return this.#calls;
   }
 
   /** Serves one request, or fails it as told. */
   async serve(handle: Handler, message: IncomingMessage, response: ServerResponse): Promise<void> {
-    this.#calls += 1;
+    if (this.#countsAll || message.headers.authorization !== undefined) this.#calls += 1;
     const fault = this.#take();
     if (fault === 'stall') return;
     if (fault === 'reset') return void message.socket.destroy();
@@ -56,7 +68,7 @@ export class Faults {
       fault,
       fault === 'throttle' || fault === 'fail' ? refusal(fault) : await answerTo(handle, message),
     );
-    const text = fault === 'garbage' ? '{"value": <!doctype html>' : textOf(answer);
+    const text = WRONG_TEXTS.get(fault) ?? textOf(answer);
     const bytes = Buffer.from(text);
     writeHead(response, answer, bytes.length);
     if (fault !== 'cut') return void response.end(bytes);

@@ -102,7 +102,7 @@ export function keyVaultApi({ vault, authority, managedHsm, denied }: ApiOptions
       if (match === null) continue;
       const strange = [...request.query.keys()].find((key) => key !== 'api-version' && !query.includes(key));
       if (strange !== undefined) throw badParameter(`The query parameter '${strange}' is not known.`);
-      if (denied.has(permission))
+      if (denied.has(permission) || denied.has('*'))
         throw new Refusal(
           403,
           'Forbidden',

@@ -37,7 +37,7 @@ export interface AzureServer extends AuthorityIdentity {
   /** Faults of the vault, and of the sign-in service. */
   readonly faults: Faults;
   readonly signInFaults: Faults;
-  /** Data actions that are refused: `sign`, `wrapkey`, `list`, … */
+  /** Data actions that are refused: `sign`, `wrapkey`, `list`, …; `*` for all. */
   readonly denied: Set<string>;
   close(): Promise<void>;
 }
@@ -59,8 +59,8 @@ export async function startAzure(options: AzureOptions): Promise<AzureServer> {
     resource: hosts.resource,
   };
   const authority = new Authority(identity);
-  const faults = new Faults();
-  const signInFaults = new Faults();
+  const faults = new Faults(false);
+  const signInFaults = new Faults(true);
   const denied = new Set<string>();
   const api = keyVaultApi({
     vault: new Vault({ managedHsm, publicHost, transitionMs }),

@@ -83,6 +83,7 @@ test('material of another kind, curve or length is refused before any call', () 
     [p256, 'RSA-2048', 'sign-verify'],
     [rsa, 'RSA-3072', 'encrypt-decrypt'],
     [rsa, 'P-256', 'sign-verify'],
+    [Buffer.concat([p256, p256]), 'P-256', 'sign-verify'],
     [randomBytes(16), 'AES-256-GCM', 'encrypt-decrypt'],
     [randomBytes(40), 'P-256', 'sign-verify'],
   ] as const)
