@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test, type TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { ClavigerError, type ErrorCode } from '../../src/errors.ts';
 import type { AzureKeyVaultProvider } from '../../src/providers/azure-key-vault/index.ts';
@@ -42,6 +43,7 @@ describe('the connection to Azure', () => {
     signInFaults.heal();
     denied.clear();
     authority.namesResource = true;
+    authority.isRequired = true;
   });
 
   function it(name: string, run: () => Promise<void>): void {
@@ -75,6 +77,14 @@ describe('the connection to Azure', () => {
       assert.equal(all.length, 40);
       // Discovery and one token.
       assert.equal(signInFaults.calls - before, 2);
+    });
+
+    it('a first answer that is late costs no request its body', async () => {
+      const provider = await azure.provider();
+      azure.server.faults.delayNext(1000);
+      const first = wrap(provider);
+      await setTimeout(50);
+      await Promise.all([first, ...Array.from({ length: 10 }, () => wrap(provider))]);
     });
 
     it('a caller who gives up during the sign-in ends nobody else', async () => {
@@ -173,7 +183,7 @@ describe('the connection to Azure', () => {
       ] as const) {
         const controller = new AbortController();
         const pending = wrap(provider, { signal: controller.signal, timeoutMs: 1000 });
-        setTimeout(() => controller.abort(reason), 30);
+        void setTimeout(30).then(() => controller.abort(reason));
         await assert.rejects(pending, { code });
         await assert.rejects(wrap(provider, { signal: controller.signal, timeoutMs: 1000 }), { code });
       }
@@ -313,6 +323,18 @@ describe('the connection to Azure', () => {
       const strict = await azure.provider({ disableChallengeResourceVerification: false });
       await assert.rejects(wrap(strict), { code: 'PROVIDER_DENIED' });
     });
+  });
+
+  it('a server that asks for no token gets none, and every request with its body', async () => {
+    azure.server.authority.isRequired = false;
+    const { signInFaults } = azure.server;
+    const before = signInFaults.calls;
+    for (const denied of [[], ['list']]) {
+      for (const action of denied) azure.server.denied.add(action);
+      const provider = await azure.provider();
+      await Promise.all(Array.from({ length: 5 }, async () => unwrap(provider, await wrap(provider))));
+    }
+    assert.equal(signInFaults.calls, before);
   });
 
   describe('probe and close', () => {

@@ -20,7 +20,7 @@ import type * as Sdk from '@azure/keyvault-keys';
 import { ClavigerError } from '../../errors.ts';
 import type { CallOptions } from '../provider.ts';
 import { CLOUDS, type AzureKeyVaultConfig } from './config.ts';
-import { Tokens } from './credential.ts';
+import { signInMs, Tokens } from './credential.ts';
 import { azureError, deletedError, endedError, integrityError, isUnauthenticated, type Asked } from './errors.ts';
 import { parseKeyId, type KeyReference } from './reference.ts';
 import { until } from './until.ts';
@@ -187,10 +187,12 @@ export class VaultConnection {
   /** The first request of a session. It belongs to nobody, so it ends by a time of its own. */
   async #begin(session: Session): Promise<void> {
     try {
-      await listOne(session.client, AbortSignal.timeout(this.#config.timeoutMs));
+      await listOne(session.client, AbortSignal.timeout(signInMs(this.#config)));
     } catch (error) {
       // Whatever else it says, once it was asked with a token the client knows all it has to.
       if (session.authorized && !isUnauthenticated(error)) return;
+      // It wants no token at all, as some emulators do.
+      if (isAnswer(error)) return;
       session.ready = null;
       if ((error as Error).name !== 'AbortError') throw error;
       throw endedError(this.#config.name, AbortSignal.abort(new DOMException('too late', 'TimeoutError')));
@@ -227,6 +229,12 @@ export class VaultConnection {
     keys.set(id, made);
     return made;
   }
+}
+
+/** True for what a service says that works, other than to ask for a token. */
+function isAnswer(error: unknown): boolean {
+  const { statusCode } = error as { statusCode?: number };
+  return statusCode !== undefined && [400, 403, 404].includes(statusCode);
 }
 
 async function listOne(client: VaultClient, abortSignal: AbortSignal): Promise<void> {

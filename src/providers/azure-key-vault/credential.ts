@@ -25,6 +25,11 @@ type GetTokenOptions = NonNullable<Parameters<TokenCredential['getToken']>[1]>;
 const TOKEN_TIME_MS_MIN = 3000;
 const CLI_TIME_MS = 10_000;
 
+/** Milliseconds that a sign-in may take. */
+export function signInMs({ credential, timeoutMs }: AzureKeyVaultConfig): number {
+  return credential.kind === 'azure-cli' ? CLI_TIME_MS : Math.max(timeoutMs, TOKEN_TIME_MS_MIN);
+}
+
 type Policy = NonNullable<Identity.ClientSecretCredentialOptions['additionalPolicies']>[number]['policy'];
 
 export class Tokens {
@@ -39,7 +44,7 @@ export class Tokens {
 
   constructor(config: AzureKeyVaultConfig, identity: typeof Identity, agent: Agent) {
     this.#provider = config.name;
-    this.#timeMs = config.credential.kind === 'azure-cli' ? CLI_TIME_MS : Math.max(config.timeoutMs, TOKEN_TIME_MS_MIN);
+    this.#timeMs = signInMs(config);
     this.#make = () => newCredential(config, identity, agent, this.#watch());
     this.#takesTenant = config.credential.kind === 'azure-cli' && config.credential.tenantId === undefined;
   }

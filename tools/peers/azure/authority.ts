@@ -54,6 +54,8 @@ export class Authority {
   tokenSeconds = TOKEN_SECONDS;
   /** Whether challenges name the resource, as the service's do and those of some emulators do not. */
   namesResource = true;
+  /** Whether the vault asks for a token at all; some emulators do not. */
+  isRequired = true;
   /** Tokens with an earlier number are no longer taken. */
   #tokensFrom = 0;
   #tokens = 0;

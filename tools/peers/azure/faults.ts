@@ -4,6 +4,7 @@
  * @module
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout } from 'node:timers/promises';
 import { answerTo, Refusal, textOf, writeHead, type Answer, type Handler } from './http.ts';
 
 export const FAULTS = [
@@ -38,6 +39,7 @@ export class Faults {
   #fault: Fault | null = null;
   #left = 0;
   #calls = 0;
+  #delayMs = 0;
 
   constructor(countsAll: boolean) {
     this.#countsAll = countsAll;
@@ -49,8 +51,14 @@ export class Faults {
     this.#left = count;
   }
 
+  /** Answers the next request so much later than it would, and those after it at once. */
+  delayNext(ms: number): void {
+    this.#delayMs = ms;
+  }
+
   heal(): void {
     this.#fault = null;
+    this.#delayMs = 0;
   }
 
   /** Requests since the start; without those that come without a token, to be told where to get one. */
@@ -62,6 +70,9 @@ export class Faults {
   async serve(handle: Handler, message: IncomingMessage, response: ServerResponse): Promise<void> {
     if (this.#countsAll || message.headers.authorization !== undefined) this.#calls += 1;
     const fault = this.#take();
+    const delayMs = this.#delayMs;
+    this.#delayMs = 0;
+    if (delayMs > 0) await setTimeout(delayMs);
     if (fault === 'stall') return;
     if (fault === 'reset') return void message.socket.destroy();
     const answer = changed(

@@ -122,7 +122,7 @@ export function keyVaultApi({ vault, authority, managedHsm, denied }: ApiOptions
 
 function requireToken(authority: Authority, { headers: { authorization } }: Request): void {
   const token = /^Bearer ([^ ]+)$/.exec(authorization ?? '')?.[1];
-  if (token !== undefined && authority.accepts(token)) return;
+  if (!authority.isRequired || (token !== undefined && authority.accepts(token))) return;
   const why = token === undefined ? '' : ', error="invalid_token", error_description="the token is not valid here"';
   throw new Refusal(401, 'Unauthorized', 'AKV10000: Request is missing a Bearer or PoP token.', undefined, {
     'www-authenticate': authority.challenge() + why,
