@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { Agent } from 'node:https';
-import { after, before, test, type TestContext } from 'node:test';
+import { after, before, test } from 'node:test';
 import { ClientSecretCredential } from '@azure/identity';
 import { KeyClient, type CreateKeyOptions, type JsonWebKey } from '@azure/keyvault-keys';
 import type { ConformanceHarness } from '../../src/providers/conformance/index.ts';
@@ -152,7 +152,7 @@ async function setUp(managedHsm: boolean, more: Readonly<Record<string, unknown>
   return { azure, proxy, shared, agent, client };
 }
 
-if (openssl === null) test('the adapter for Azure', async (t) => void (await requirePeer(t as TestContext, 'openssl')));
+if (openssl === null) test('the adapter for Azure', async (t) => void (await requirePeer(t, 'openssl')));
 else {
   for (const [name, managedHsm, more] of [
     ['azure-key-vault, a vault', false, {}],

@@ -105,7 +105,7 @@ export function nativeSpecOf(spec: Spec, usage: Usage, mode: Mode): NativeSpec {
 
 /** True where a key may wrap and unwrap, and nothing else. */
 export function onlyWraps(ops: readonly string[]): boolean {
-  return ops.length > 0 && ops.every((op) => (WRAP_OPS as readonly string[]).includes(op));
+  return ops.length > 0 && ops.every((op) => WRAP_OPS.includes(op));
 }
 
 /** The usage of a key by its operations; null where it may do more than one thing, or nothing. */
