@@ -58,6 +58,8 @@ export const TARGETS: readonly Target[] = [
   target('flood', 'p99Ratio', 'p99 of good clients beside the flood ÷ alone', '', { atMost: 2 }),
   target('flood', 'uncounted', 'refusals that the log does not count', '', { atMost: 0 }),
   target('flood', 'recordsPerSecond', 'records that the flood makes', '/s', { atMost: 20 }),
+  target('homes', 'overheadUs', 'processor time of a group beside the call of a provider', ' µs', { atMost: 15 }),
+  target('homes', 'wrapsRatio', '100 wraps at once over three homes ÷ the slowest home', '', { atMost: 1.3 }),
   target('soak', 'mibPerHour', 'growth of memory at 60 % of the limit', ' MiB/hour', { atMost: 16 }),
   target('soak', 'descriptorsGained', 'descriptors gained', '', { atMost: 0 }),
   target('soak', 'failures', 'failures of the soak', '', { atMost: 0 }),

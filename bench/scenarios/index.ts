@@ -5,6 +5,7 @@
  */
 import type { Scenario } from '../bench.ts';
 import { flood } from './flood.ts';
+import { homes } from './homes.ts';
 import { idleConnections } from './idle-connections.ts';
 import { mixed } from './mixed.ts';
 import { slowClient } from './slow-client.ts';
@@ -19,5 +20,6 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'slow-client': slowClient,
   'idle-connections': idleConnections,
   flood,
+  homes,
   soak,
 };
