@@ -1,19 +1,27 @@
 /**
  * Many homes: what a group costs beside the call of a provider, and how long a hundred wraps over three homes take.
  *
- * In this process, with providers in memory: no server, no network. The cost is processor time of calls through the group,
+ * In this process, with homes that only wait: no server, no network, no cryptography. The cost is processor time of calls through the group,
  * less that of the same calls without it. The wraps go to homes of 5, 10 and 20 ms; what they are held against is as many
  * calls of the slowest home alone, in turn with them.
  *
  * @module
  */
+import { setTimeout } from 'node:timers/promises';
 import { systemRandom } from '../../src/crypto/random.ts';
 import { NO_CONTEXT } from '../../src/model/encryption-context.ts';
 import { systemClock } from '../../src/ports/clock.ts';
 import { silentLog } from '../../src/ports/log.ts';
 import { FakeProvider } from '../../src/providers/fake/index.ts';
 import type { Made } from '../../src/providers/provider.ts';
-import { anyHome, Guard, wrapEverywhere, type GroupSettings } from '../../src/resilience/index.ts';
+import {
+  anyHome,
+  Guard,
+  wrapEverywhere,
+  type GroupSettings,
+  type GuardEvents,
+  type Home,
+} from '../../src/resilience/index.ts';
 import { homeEvents } from '../../src/server/home-events.ts';
 import { ServerMetrics } from '../../src/server/metrics/server-metrics.ts';
 import type { Scenario } from '../bench.ts';
@@ -44,23 +52,8 @@ export const homes: Scenario = {
   run: async (bench) => {
     const metrics = new ServerMetrics({ tenantName: () => '' });
     const events = homeEvents(metrics, silentLog, () => undefined);
-    const group = await Promise.all(
-      LATENCIES_MS.map(async (latencyMs) => {
-        const provider = new FakeProvider({
-          name: `home-${latencyMs}`,
-          clock: systemClock,
-          random: systemRandom,
-          latencyMs,
-        });
-        const options = { signal: NEVER, timeoutMs: GUARD.timeoutMs };
-        const wanted = { spec: 'AES-256-GCM', usage: 'encrypt-decrypt', name: 'key', tags: {} } as const;
-        const { ref } = await provider.lifecycle.create(wanted, options);
-        const guard = new Guard(provider, GUARD, { clock: systemClock, random: systemRandom, events });
-        return { guard, key: provider.key(ref, 'AES-256-GCM') };
-      }),
-    );
-    const slowest = group.at(-1)!.key.wrap!;
-    const alone = (): Promise<unknown> => slowest.wrap(DATA_KEY, NO_CONTEXT, { signal: NEVER, timeoutMs: 2000 });
+    const group = LATENCIES_MS.map((latencyMs) => homeOf(latencyMs, events));
+    const alone = (): Promise<unknown> => answeredAfter(LATENCIES_MS.at(-1)!);
     const everywhere = (): Promise<unknown> => wrapEverywhere(group, DATA_KEY, () => NO_CONTEXT, GROUP, NEVER);
     const throughGroup = async (): Promise<void> => {
       await anyHome(group, 'unwrap', true, answered, GROUP, new AbortController().signal);
@@ -88,6 +81,19 @@ export const homes: Scenario = {
     };
   },
 };
+
+/** A home that answers after so many milliseconds, and does nothing in this process meanwhile. */
+function homeOf(latencyMs: number, events: GuardEvents): Home {
+  const name = `home-${latencyMs}`;
+  const provider = new FakeProvider({ name, clock: systemClock, random: systemRandom });
+  const guard = new Guard(provider, GUARD, { clock: systemClock, random: systemRandom, events });
+  const wrap = (): Promise<Made<Buffer>> => answeredAfter(latencyMs);
+  return { guard, key: { ref: 'key', wrap: { bindsContext: true, wrap, unwrap: wrap } } };
+}
+
+function answeredAfter(latencyMs: number): Promise<Made<Buffer>> {
+  return setTimeout(latencyMs, ANSWER);
+}
 
 /** The call of a provider that answers in the next turn of the event loop. */
 function answered(): Promise<Made<Buffer>> {

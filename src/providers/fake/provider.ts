@@ -345,8 +345,12 @@ export class FakeProvider implements Provider {
   #seal(key: NativeKey, { number, material }: Version, plaintext: Uint8Array, context: Buffer): Buffer {
     const header = Buffer.alloc(VERSION_BYTES);
     header.writeUInt32BE(number);
-    const aes = new XaesKey(material.privateMaterial.reveal());
-    return aes.seal(plaintext, lengthPrefixed(Buffer.from(key.name), header, context), this.#options.random, header);
+    return aesOf(material).seal(
+      plaintext,
+      lengthPrefixed(Buffer.from(key.name), header, context),
+      this.#options.random,
+      header,
+    );
   }
 
   #open(key: NativeKey, sealed: Uint8Array, context: Buffer): Made<Buffer> {
@@ -354,9 +358,8 @@ export class FakeProvider implements Provider {
     const version = header.length === VERSION_BYTES ? findVersion(key, header.readUInt32BE()) : undefined;
     if (version === undefined) throw invalidCiphertext();
     this.#requireUsable(key, version);
-    const aes = new XaesKey(version.material.privateMaterial.reveal());
     const aad = lengthPrefixed(Buffer.from(key.name), header, context);
-    return made(aes.open(sealed.subarray(VERSION_BYTES), aad), version);
+    return made(aesOf(version.material).open(sealed.subarray(VERSION_BYTES), aad), version);
   }
 
   #describe(ref: string): BackingInfo {
@@ -507,8 +510,24 @@ export class FakeProvider implements Provider {
   }
 }
 
+/** Keys that are open, for as long as their material is there. */
+const AES_KEYS = new WeakMap<KeyMaterial, XaesKey>();
+const HANDLES = new WeakMap<KeyMaterial, PrivateHandle>();
+
+function aesOf(material: KeyMaterial): XaesKey {
+  const known = AES_KEYS.get(material);
+  if (known !== undefined) return known;
+  const opened = new XaesKey(material.privateMaterial.reveal());
+  AES_KEYS.set(material, opened);
+  return opened;
+}
+
 function privateOf({ spec }: NativeKey, { material }: Version): PrivateHandle {
-  return loadPrivate(spec, material.privateMaterial.reveal());
+  const known = HANDLES.get(material);
+  if (known !== undefined) return known;
+  const opened = loadPrivate(spec, material.privateMaterial.reveal());
+  HANDLES.set(material, opened);
+  return opened;
 }
 
 function made<T>(value: T, { number }: Version): Made<T> {
