@@ -1,6 +1,6 @@
-export { anyHome, type Answered, type Failover } from './any-home.ts';
+export { anyHome, type Answered } from './any-home.ts';
 export type { CircuitState } from './circuit.ts';
 export type { GroupSettings, Home } from './group.ts';
-export { Guard, type GuardEvents, type GuardSettings, type GuardStatus, type Within } from './guard.ts';
-export { verdictOf, type Verdict } from './verdict.ts';
-export { wrapEverywhere, type Wrap, type Wraps } from './wrap-everywhere.ts';
+export { Guard, type GuardEvents, type GuardSettings } from './guard.ts';
+export { verdictOf } from './verdict.ts';
+export { wrapEverywhere, type Wraps } from './wrap-everywhere.ts';

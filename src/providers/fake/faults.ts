@@ -6,30 +6,28 @@
  */
 import type { ErrorCode } from '../../errors.ts';
 
-export const FAKE_OPERATIONS = [
-  'resolve',
-  'describe',
-  'wrap',
-  'unwrap',
-  'rewrap',
-  'generate',
-  'encrypt',
-  'decrypt',
-  'sign',
-  'mac',
-  'agree',
-  'decapsulate',
-  'random',
-  'create',
-  'rotate',
-  'set-enabled',
-  'destroy',
-  'restore',
-  'import',
-  'set-tags',
-  'probe',
-] as const;
-export type FakeOperation = (typeof FAKE_OPERATIONS)[number];
+export type FakeOperation =
+  | 'resolve'
+  | 'describe'
+  | 'wrap'
+  | 'unwrap'
+  | 'rewrap'
+  | 'generate'
+  | 'encrypt'
+  | 'decrypt'
+  | 'sign'
+  | 'mac'
+  | 'agree'
+  | 'decapsulate'
+  | 'random'
+  | 'create'
+  | 'rotate'
+  | 'set-enabled'
+  | 'destroy'
+  | 'restore'
+  | 'import'
+  | 'set-tags'
+  | 'probe';
 
 /** A call as it comes in. */
 export interface FakeCall {
