@@ -36,7 +36,7 @@ interface Sent {
 }
 
 export interface HostEvents {
-  /** Once; everything that was under way has been answered with `lost`. */
+  /** Once, before everything that was under way is answered with `lost`. */
   readonly gone: (host: HostProcess, lastWords: string) => void;
 }
 
@@ -206,8 +206,9 @@ export class HostProcess {
     const lost: Answer = { kind: 'lost', hung: this.#hung };
     const sent = [...this.#sent.values()];
     this.#sent.clear();
-    for (const { answered } of sent) answered(lost);
+    // First, so that nobody asks this host again.
     this.#events.gone(this, lastWords.trim());
+    for (const { answered } of sent) answered(lost);
     this.#ended.resolve();
   }
 }

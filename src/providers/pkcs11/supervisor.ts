@@ -83,8 +83,10 @@ export class Supervisor {
   readonly #ready = new Set<HostProcess>();
   readonly #calls = new Set<Call>();
   #waiting: Call[] = [];
-  /** Slots that are starting a host just now, rather than waiting to try again. */
+  /** Hosts that are being started. */
   #coming = 0;
+  /** Slots that wait before they try again to start a host. */
+  #resting = 0;
   #changer: Promise<HostProcess> | null = null;
   #changes = 0;
   #changerIdle: NodeJS.Timeout | undefined;
@@ -156,7 +158,8 @@ export class Supervisor {
       while (host.outstanding > 0 && !host.isGone) await this.#pause(TICK_MS);
       host.end();
       await host.ended();
-      while (this.#coming > 0 && this.#isUsable()) await this.#pause(TICK_MS);
+      // With a single host, until the new one is there.
+      while (this.#ready.size === 0 && !this.#isDown() && this.#isUsable()) await this.#pause(TICK_MS);
     }
   }
 
@@ -184,14 +187,26 @@ export class Supervisor {
         this.#pump();
         await host.ended();
         failures = performance.now() - host.startedAt > STABLE_MS ? 0 : failures + 1;
-        if (failures === 0) continue;
       } else {
         failures += 1;
       }
-      this.#firstNews.resolve();
-      this.#failWaitingIfDown();
-      await this.#pause(Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** (failures - 1)));
+      if (failures > 0) await this.#rest(Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** (failures - 1)), host === null);
     }
+  }
+
+  /** Calls wait for a host that will be there soon, not for one that could not be started. */
+  async #rest(ms: number, failed: boolean): Promise<void> {
+    const counts = failed || ms > STABLE_MS;
+    if (counts) this.#resting += 1;
+    this.#firstNews.resolve();
+    if (this.#isDown()) for (const call of this.#waiting.splice(0)) this.#fail(call, this.#down());
+    await this.#pause(ms);
+    if (counts) this.#resting -= 1;
+  }
+
+  /** No host, and none on its way. */
+  #isDown(): boolean {
+    return this.#ready.size === 0 && this.#resting === this.#options.hosts;
   }
 
   /** Null where there is none; why, is known then. */
@@ -312,7 +327,7 @@ export class Supervisor {
   #dispatch(call: Call): void {
     const host = this.#pick(call.avoid);
     if (host !== null) return this.#send(host, call, this.#options.deadlineMs);
-    if (this.#ready.size === 0 && this.#coming === 0) return this.#fail(call, this.#down());
+    if (this.#isDown()) return this.#fail(call, this.#down());
     if (this.#waiting.length >= WAITING_MAX) return this.#fail(call, this.#tooMany());
     this.#waiting.push(call);
   }
@@ -401,11 +416,6 @@ export class Supervisor {
     this.#waiting = [];
   }
 
-  #failWaitingIfDown(): void {
-    if (this.#ready.size > 0 || this.#coming > 0) return;
-    for (const call of this.#waiting.splice(0)) this.#fail(call, this.#down());
-  }
-
   // The clock.
 
   #startTicking(): void {
@@ -445,7 +455,7 @@ export class Supervisor {
     if (this.#closing.signal.aborted) return 'closed';
     if (this.#quarantine !== null) return 'quarantined';
     if (this.#ready.size > 0) return 'ready';
-    return this.#coming > 0 ? 'starting' : 'down';
+    return this.#isDown() ? 'down' : 'starting';
   }
 
   #isUsable(): boolean {
