@@ -127,8 +127,9 @@ export class Abilities {
       if (algorithm in SIGN_USES) {
         const use = SIGN_USES[algorithm as SigningAlgorithmName]!;
         if (!this.#does(USE_MECHANISMS[use].mechanism, spec, 'sign')) return [];
-        const message: Capability = { ...ability('sign', spec, algorithm, maxDataBytes), input: 'message' };
-        return family === 'ed25519' ? [message] : [message, { ...ability('sign', spec, algorithm), input: 'digest' }];
+        // Other messages are hashed here, and may have any length.
+        if (family === 'ed25519') return [{ ...ability('sign', spec, algorithm, maxDataBytes), input: 'message' }];
+        return (['message', 'digest'] as const).map((input) => ({ ...ability('sign', spec, algorithm), input }));
       }
       if (algorithm in MAC_USES) {
         const { mechanism } = USE_MECHANISMS[MAC_USES[algorithm as MacAlgorithmName]];

@@ -54,6 +54,7 @@ export interface KeyDesk {
   readonly random: Random;
   /** Return values that may, or may not, mean that a ciphertext does not open. */
   readonly vagueCodes: readonly number[];
+  readonly maxDataBytes: number;
   abilities(): Abilities;
   /** SPKI DER of the key, from memory or the token. */
   publicKey(id: Buffer, options: CallOptions): Promise<Buffer>;
@@ -91,11 +92,13 @@ export class Pkcs11Key implements HomeKey {
     const algorithm = requireSignable(this.#spec, name, input);
     this.#require('sign', name);
     const use = this.#use(SIGN_USES[name]!, 'private');
-    const raw = await this.#desk.client.sign(use, signInput(algorithm, input), options);
-    return made(await this.#checkedSignature(raw, algorithm, options));
+    const data = signInput(algorithm, input);
+    this.#requireFits(data);
+    const raw = await this.#desk.client.sign(use, data, options);
+    return made(this.#checkedSignature(raw, algorithm));
   }
 
-  async #checkedSignature(raw: Buffer, { scheme }: SigningAlgorithm, _options: CallOptions): Promise<Buffer> {
+  #checkedSignature(raw: Buffer, { scheme }: SigningAlgorithm): Buffer {
     const { family, size } = specRow(this.#spec);
     const fieldBytes = SPEC_MECHANISMS[this.#spec]!.fieldBytes;
     const signature = scheme === 'ecdsa' ? ecdsaToDer(raw, fieldBytes!) : raw;
@@ -106,6 +109,7 @@ export class Pkcs11Key implements HomeKey {
 
   async #mac(name: MacAlgorithmName, message: Uint8Array, options: CallOptions): Promise<Made<Buffer>> {
     this.#requireOf('mac', name);
+    this.#requireFits(message);
     const mac = await this.#desk.client.sign(this.#use(MAC_USES[name], 'secret'), message, options);
     if (mac.length !== MAC_ALGORITHMS[name].macBytes) throw this.#unsound(`a MAC of ${mac.length} bytes`);
     return made(mac);
@@ -127,7 +131,10 @@ export class Pkcs11Key implements HomeKey {
     options: CallOptions,
   ): Promise<Made<Buffer>> {
     this.#requireOf('encrypt', name);
-    if (name === 'SYMMETRIC_DEFAULT') return made(await this.#seal(plaintext, context, options));
+    if (name === 'SYMMETRIC_DEFAULT') {
+      this.#requireFits(plaintext);
+      return made(await this.#seal(plaintext, context, options));
+    }
     const spki = await this.#desk.publicKey(this.#id, options);
     return made(oaepEncrypt(spki, this.#spec, name, plaintext));
   }
@@ -206,14 +213,15 @@ export class Pkcs11Key implements HomeKey {
   }
 
   async #open(sealed: Uint8Array, context: EncryptionContext, options: CallOptions): Promise<Buffer> {
-    if (sealed.length < NONCE_BYTES + TAG_BYTES) throw invalidCiphertext();
+    const plaintextBytes = sealed.length - NONCE_BYTES - TAG_BYTES;
+    if (plaintextBytes < 0 || plaintextBytes > this.#desk.maxDataBytes) throw invalidCiphertext();
     const use = this.#gcm();
     const aad = encodeContext(context);
     const plaintext = await this.#opened(
       () => this.#desk.client.open(use, aad, sealed, options),
       async (probe) => this.#desk.client.open(use, aad, await this.#seal(probe, context, options), options),
     );
-    if (plaintext.length !== sealed.length - NONCE_BYTES - TAG_BYTES) {
+    if (plaintext.length !== plaintextBytes) {
       throw this.#unsound(`a plaintext of ${plaintext.length} bytes`);
     }
     return plaintext;
@@ -275,6 +283,12 @@ export class Pkcs11Key implements HomeKey {
   #requireMode(mode: WrapMode): void {
     if (this.#desk.abilities().wrapMode?.kind !== mode.kind)
       throw unsupported(mode.kind === 'gcm' ? 'AES-GCM' : mode.name);
+  }
+
+  #requireFits(data: Uint8Array): void {
+    const { maxDataBytes } = this.#desk;
+    if (data.length <= maxDataBytes) return;
+    throw new ClavigerError('INVALID_ARGUMENT', `the token takes at most ${maxDataBytes} bytes, not ${data.length}`);
   }
 
   #unsound(what: string): ClavigerError {

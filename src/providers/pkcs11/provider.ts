@@ -71,7 +71,7 @@ export class Pkcs11Provider implements Provider {
 
   async resolve(reference: string, options: CallOptions): Promise<string> {
     await this.#reached(options);
-    const found = await this.#client.find(parseReference(reference, this.facts!), options);
+    const found = await this.#client.find(parseReference(reference, { ...this.facts!, provider: this.name }), options);
     if (found.id !== '') return refOf(found.id);
     throw new ClavigerError(
       'INVALID_ARGUMENT',
@@ -91,6 +91,7 @@ export class Pkcs11Provider implements Provider {
       client: this.#client,
       random: this.#random,
       vagueCodes: this.#profile.vagueDecryptCodes,
+      maxDataBytes: this.#profile.maxDataBytes,
       abilities: () => this.#can(),
       publicKey: (key, options) => this.#publicKey(key, options),
     };

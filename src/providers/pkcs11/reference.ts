@@ -5,11 +5,20 @@
  * @module
  */
 import { ClavigerError } from '../../errors.ts';
+import { hostError } from './errors.ts';
 import { ID_BYTES_MAX } from './protocol.ts';
 
 const REF = /^id=((?:[0-9a-f]{2})+)$/;
 /** Labels are shown to people, and longer than any that a tool makes. */
 const LABEL_BYTES_MAX = 255;
+const CONTROL = /\p{Cc}/u;
+
+/** What a reference is held against. */
+export interface TokenName {
+  readonly provider: string;
+  readonly label: string;
+  readonly serial: string;
+}
 
 export type KeyName = { readonly id: string } | { readonly label: string };
 
@@ -23,7 +32,7 @@ export function idOf(ref: string): Buffer {
   if (id !== undefined && id.length <= 2 * ID_BYTES_MAX) return Buffer.from(id, 'hex');
   throw new ClavigerError(
     'INVALID_ARGUMENT',
-    `\`${ref}\` is no reference of a PKCS#11 key; it is \`id=\` and hexadecimal`,
+    `\`${ref.slice(0, LABEL_BYTES_MAX)}\` is no reference of a PKCS#11 key; it is \`id=\` and hexadecimal`,
   );
 }
 
@@ -32,20 +41,20 @@ export function idOf(ref: string): Buffer {
  *
  * @throws INVALID_ARGUMENT for what names no key; KEY_NOT_FOUND for a URI of another token
  */
-export function parseReference(reference: string, token: { readonly label: string; readonly serial: string }): KeyName {
+export function parseReference(reference: string, token: TokenName): KeyName {
   if (reference.startsWith('pkcs11:')) return parseUri(reference, token);
   if (reference.startsWith('id=')) return { id: idOf(reference.toLowerCase()).toString('hex') };
   return named(reference.startsWith('label=') ? reference.slice('label='.length) : reference, reference);
 }
 
 function named(label: string, reference: string): KeyName {
-  const bytes = Buffer.byteLength(label);
-  if (bytes > 0 && bytes <= LABEL_BYTES_MAX && label.isWellFormed()) return { label };
+  const isLabel = label.trim() !== '' && label.isWellFormed() && !CONTROL.test(label);
+  if (isLabel && Buffer.byteLength(label) <= LABEL_BYTES_MAX) return { label };
   throw new ClavigerError('INVALID_ARGUMENT', `\`${reference.slice(0, LABEL_BYTES_MAX)}\` names no key of a token`);
 }
 
 /** Attributes of the path that say what we know; the others would have to be looked at, so they are refused. */
-function parseUri(uri: string, token: { readonly label: string; readonly serial: string }): KeyName {
+function parseUri(uri: string, token: TokenName): KeyName {
   const [path = '', query] = uri.slice('pkcs11:'.length).split('?', 2);
   if (query !== undefined) {
     throw new ClavigerError(
@@ -75,13 +84,10 @@ function parseUri(uri: string, token: { readonly label: string; readonly serial:
   return named(label.toString(), uri);
 }
 
-function requireSame(
-  name: 'token' | 'serial',
-  value: string,
-  token: { readonly label: string; readonly serial: string },
-): void {
+function requireSame(name: 'token' | 'serial', value: string, token: TokenName): void {
   if (value === (name === 'token' ? token.label : token.serial)) return;
-  throw new ClavigerError('KEY_NOT_FOUND', `the key is on another token: \`${name}\` is \`${value}\``);
+  const message = `the key is on another token: \`${name}\` is \`${value}\``;
+  throw hostError(token.provider, 'KEY_NOT_FOUND', message, 'TOKEN');
 }
 
 function requireKeyType(type: string): void {

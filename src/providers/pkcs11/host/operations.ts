@@ -105,7 +105,8 @@ function open({ library, keys, asynchronous }: Desk, lane: Lane, body: Buffer): 
 }
 
 function gcm({ names }: Library, lane: Lane, prepended: boolean, iv: Buffer, aad: Buffer): Mechanism {
-  const parameter = { type: names.CK_PARAMS_AES_GCM, iv, aad: Buffer.from(aad), tagBits: TAG_BYTES * 8 };
+  const lengths = { ivBits: NONCE_BYTES * 8, tagBits: TAG_BYTES * 8 };
+  const parameter = { type: names.CK_PARAMS_AES_GCM_v240, iv, aad: Buffer.from(aad), ...lengths };
   // Some libraries read and write the parameters while the operation runs.
   lane.held = parameter;
   return { mechanism: prepended ? CKM.CLOUDHSM_AES_GCM : CKM.AES_GCM, parameter };
