@@ -20,6 +20,7 @@ import { doctorCommand } from './commands/doctor.ts';
 import { encapsulateCommand } from './commands/encapsulate.ts';
 import { encryptCommand } from './commands/encrypt.ts';
 import { helpCommand } from './commands/help.ts';
+import { hsmCommand } from './commands/hsm.ts';
 import { keysCommand } from './commands/keys.ts';
 import { loginCommand } from './commands/login.ts';
 import { logoutCommand } from './commands/logout.ts';
@@ -39,7 +40,7 @@ import type { Terminal } from './terminal.ts';
 
 /** Every command, under headings as help shows them. */
 const GROUPS: readonly (readonly [heading: string, commands: readonly (() => CliCommand)[]])[] = [
-  ['Server:', [devCommand, serveCommand, configCommand, doctorCommand, providersCommand, topCommand]],
+  ['Server:', [devCommand, serveCommand, configCommand, doctorCommand, providersCommand, hsmCommand, topCommand]],
   ['Keys:', [keysCommand, aliasCommand]],
   [
     'Cryptography:',

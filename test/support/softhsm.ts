@@ -18,6 +18,8 @@ import type { SoftHsmPaths } from '../../tools/peers/softhsm.ts';
 import { mustRun } from '../../tools/run.ts';
 
 export const TOKEN_LABEL = 'test-token';
+/** A machine that is busy with other tests takes its time. */
+const READY_MS_MAX = 60_000;
 export const SO_PIN = 'so-pin-1234';
 
 export interface SoftHsm {
@@ -93,7 +95,8 @@ export function openOn(
   changed: Partial<Profile> = {},
 ): Promise<Pkcs11Provider> {
   const profile = { ...PROFILES[config.profile], ...changed };
-  return openPkcs11(config, { clock: systemClock, random: systemRandom, log: told.log }, profile);
+  const ports = { clock: systemClock, random: systemRandom, log: told.log };
+  return openPkcs11(config, ports, { profile, readyWaitMs: READY_MS_MAX });
 }
 
 export function within(timeoutMs: number): CallOptions {

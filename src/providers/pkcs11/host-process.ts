@@ -3,16 +3,14 @@
  *
  * @module
  */
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
-import { fileURLToPath } from 'node:url';
+import { spawnChild } from './child.ts';
 import { OP, jsonBody, STATUS, type HostRefusal, type StartRequest } from './protocol.ts';
 import { FrameReader, FrameWriter, type Frame } from './wire.ts';
 
 /** What a library writes to standard error before it dies, for the log. */
 const LAST_WORDS_BYTES = 2048;
-/** Of ours: where programs and home folders are. A library's own needs come from its profile and the configuration. */
-const INHERITED = ['PATH', 'HOME', 'LANG', 'TZ'] as const;
 /** Node uses threads of the pool itself. */
 const SPARE_THREADS = 2;
 
@@ -63,26 +61,30 @@ export class HostProcess {
   constructor(settings: HostSettings, events: HostEvents) {
     this.#settings = settings;
     this.#events = events;
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const entry = fileURLToPath(new URL(`./host/main.${extension}`, import.meta.url));
-    this.#child = spawn(process.execPath, [entry], {
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-      env: this.#environment(),
+    const { env, start } = settings;
+    const {
+      process: child,
+      socket,
+      errors,
+    } = spawnChild('main', {
+      UV_THREADPOOL_SIZE: String(start.lanes + SPARE_THREADS),
+      ...env,
     });
-    this.#socket = this.#child.stdio[3] as Socket;
+    this.#child = child;
+    this.#socket = socket;
     this.#writer = new FrameWriter(this.#socket);
     const reader = new FrameReader((frame) => this.#take(frame));
     this.#socket.on('data', (bytes: Buffer) => this.#read(reader, bytes));
     // Its end tells; a write to a process that is gone fails first.
     this.#socket.on('error', () => this.kill());
-    this.#child.stderr!.on('data', (bytes: Buffer) => {
+    errors.on('data', (bytes: Buffer) => {
       this.#lastWords = Buffer.concat([this.#lastWords, bytes]).subarray(-LAST_WORDS_BYTES);
     });
     this.#child.on('error', (error) => this.#end(error.message));
     this.#child.on('exit', (code, signal) => this.#end(`exit ${signal ?? code}: ${this.#lastWords.toString()}`));
     // A host is no reason for the server to stay; the supervisor's clock runs while one is asked something.
     this.#child.unref();
-    (this.#child.stderr as Socket).unref();
+    errors.unref();
     this.#socket.unref();
   }
 
@@ -172,15 +174,6 @@ export class HostProcess {
     if (!this.#gone) this.#child.ref();
   }
 
-  #environment(): Record<string, string> {
-    const env: Record<string, string> = {};
-    for (const name of INHERITED) {
-      const value = process.env[name];
-      if (value !== undefined) env[name] = value;
-    }
-    return { ...env, UV_THREADPOOL_SIZE: String(this.#settings.start.lanes + SPARE_THREADS), ...this.#settings.env };
-  }
-
   #read(reader: FrameReader, bytes: Buffer): void {
     try {
       reader.push(bytes);
@@ -213,7 +206,7 @@ export class HostProcess {
   }
 }
 
-function answerOf(kind: number, body: Buffer): Answer {
+export function answerOf(kind: number, body: Buffer): Answer {
   if (kind === STATUS.ok) return { kind: 'ok', body };
   if (kind === STATUS.native) {
     return { kind: 'native', value: body.readUInt32BE(0), method: body.subarray(4).toString() };

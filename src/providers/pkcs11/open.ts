@@ -27,14 +27,20 @@ export const pkcs11: Adapter<Pkcs11Config> = {
   open: (config, ports) => openPkcs11(config, ports),
 };
 
+export interface Pkcs11Opening {
+  /** What is known of the vendor, where that is not what the configuration names. */
+  readonly profile?: Profile;
+  /** How long to wait for a host that is ready; it is opened all the same when there is none by then. */
+  readonly readyWaitMs?: number;
+}
+
 /**
- * @param profile what is known of the vendor, where that is not the one that the configuration names
  * @throws PROVIDER_MISCONFIGURED where package, library or PIN cannot be right
  */
 export async function openPkcs11(
   config: Pkcs11Config,
   ports: ProviderPorts,
-  profile: Profile = PROFILES[config.profile],
+  { profile = PROFILES[config.profile], readyWaitMs = READY_WAIT_MS }: Pkcs11Opening = {},
 ): Promise<Pkcs11Provider> {
   requirePackage(config.name);
   const library = requireLibrary(config, profile);
@@ -74,7 +80,7 @@ export async function openPkcs11(
     makeCanary: () => makeCanary(provider, log),
   });
   const provider = new Pkcs11Provider(name, profile, supervisor, ports.random);
-  await supervisor.start(READY_WAIT_MS);
+  await supervisor.start(readyWaitMs);
   return provider;
 }
 

@@ -255,3 +255,36 @@ export function readFields(body: Buffer): Buffer[] {
 export function jsonBody(value: object): Buffer {
   return Buffer.from(JSON.stringify(value));
 }
+
+/** An act of a security officer, each in a process of its own. */
+export type CeremonyRequest = { readonly library: string } & (
+  | { readonly act: 'list' }
+  /** `serial` of a token to be erased; null for one that is not initialised yet. */
+  | { readonly act: 'init-token'; readonly serial: string | null; readonly soPin: string; readonly label: string }
+  | {
+      readonly act: 'init-pin';
+      readonly label: string;
+      readonly serial: string | null;
+      readonly soPin: string;
+      readonly pin: string;
+    }
+  | {
+      readonly act: 'set-pin';
+      readonly label: string;
+      readonly serial: string | null;
+      readonly user: 'user' | 'so';
+      readonly oldPin: string;
+      readonly newPin: string;
+    }
+);
+
+export interface TokenSummary {
+  readonly label: string;
+  readonly serial: string;
+  readonly model: string;
+  readonly manufacturer: string;
+  readonly initialized: boolean;
+  readonly pinInitialized: boolean;
+  readonly pinCountLow: boolean;
+  readonly pinLocked: boolean;
+}

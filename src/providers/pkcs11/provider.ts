@@ -61,6 +61,11 @@ export class Pkcs11Provider implements Provider {
     return this.#supervisor.facts;
   }
 
+  /** SHA-256 of the canary's public key, as the configuration takes it; null where there is no canary. */
+  get canaryFingerprint(): string | null {
+    return this.#supervisor.canaryFingerprint;
+  }
+
   status(): TokenStatus {
     return this.#supervisor.status();
   }

@@ -109,6 +109,10 @@ export class Supervisor {
     return this.#starter.facts;
   }
 
+  get canaryFingerprint(): string | null {
+    return this.#options.canary?.fingerprint ?? null;
+  }
+
   status(): TokenStatus {
     const error = this.#quarantine ?? (this.#ready.size === 0 ? this.#lastError : null);
     const pids = [...this.#ready].flatMap(({ pid }) => pid ?? []);

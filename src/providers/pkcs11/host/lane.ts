@@ -43,9 +43,9 @@ export class Lane {
   }
 
   /** Nothing of an operation stays after its answer was taken. */
-  wipe(usedBytes: number): void {
-    this.#input.fill(0, 0, Math.min(usedBytes, this.#input.length));
-    this.output.fill(0, 0, Math.min(usedBytes + OVERHEAD_BYTES, this.output.length));
+  wipe(inputBytes: number, outputBytes: number): void {
+    this.#input.fill(0, 0, Math.min(inputBytes, this.#input.length));
+    this.output.fill(0, 0, Math.min(outputBytes, this.output.length));
   }
 
   /** A session in which no operation is active. Sessions of one process share its login, so nobody logs in again. */

@@ -123,9 +123,9 @@ async function settle(
   next(at);
 }
 
-function done(lane: Lane, id: number, usedBytes: number, answer: Buffer): void {
+function done(lane: Lane, id: number, inputBytes: number, answer: Buffer): void {
   writer.write(id, STATUS.ok, answer);
-  lane.wipe(Math.max(usedBytes, answer.length));
+  lane.wipe(inputBytes, answer.length);
   free.push(lane);
 }
 
@@ -140,7 +140,8 @@ function failed(at: Desk, lane: Lane, id: number, kind: number, body: Buffer, re
   // An operation may still be active in the session of a lane that failed between its two calls.
   if (native !== null) reopened(lane, native);
   refuse(id, error);
-  lane.wipe(body.length);
+  // What of an answer was there already, nobody says.
+  lane.wipe(body.length, lane.output.length);
   free.push(lane);
 }
 

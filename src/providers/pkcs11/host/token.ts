@@ -52,10 +52,10 @@ function factsOf(pkcs11: PKCS11, slot: Handle): TokenFacts | null {
     if ((info.flags & TOKEN_FLAGS.tokenInitialized) === 0) return null;
     const { major, minor } = info.firmwareVersion;
     return {
-      label: trimmed(info.label),
-      serial: trimmed(info.serialNumber),
-      manufacturer: trimmed(info.manufacturerID),
-      model: trimmed(info.model),
+      label: tokenText(info.label),
+      serial: tokenText(info.serialNumber),
+      manufacturer: tokenText(info.manufacturerID),
+      model: tokenText(info.model),
       firmware: `${major}.${minor}`,
       mechanisms: [],
     };
@@ -146,6 +146,6 @@ function loginRefusal(native: number | null): Refusal {
 }
 
 /** Texts of PKCS#11 are filled up with blanks, by some vendors with zeros. */
-function trimmed(text: string): string {
+export function tokenText(text: string): string {
   return text.replace(/[\s\0]+$/u, '');
 }
