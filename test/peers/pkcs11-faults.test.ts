@@ -1,12 +1,17 @@
 /** The host processes of a PKCS#11 token, killed, stopped and robbed of their token under load. */
 import assert from 'node:assert/strict';
 import { createHash, createPublicKey, verify } from 'node:crypto';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, test, type TestContext } from 'node:test';
 import type { ClavigerError } from '../../src/errors.ts';
+import { systemRandom } from '../../src/crypto/random.ts';
+import { systemClock } from '../../src/ports/clock.ts';
+import { silentLog } from '../../src/ports/log.ts';
+import { openPkcs11 } from '../../src/providers/pkcs11/open.ts';
 import type { Profile } from '../../src/providers/pkcs11/profiles.ts';
 import type { Pkcs11Provider } from '../../src/providers/pkcs11/provider.ts';
 import type { BackingInfo } from '../../src/providers/provider.ts';
@@ -17,6 +22,7 @@ import { until } from '../support/until.ts';
 
 const MESSAGE = Buffer.from('attack at dawn');
 const soon = within(10_000);
+const PORTS = { clock: systemClock, random: systemRandom, log: silentLog };
 
 interface Scene {
   readonly paths: SoftHsmPaths;
@@ -52,9 +58,9 @@ function load({ provider, info }: Scene, callers: number): Load {
   const spki = createPublicKey({ key: info.publicKey!, format: 'der', type: 'spki' });
   const failures: ClavigerError[] = [];
   let signed = 0;
-  let going = true;
+  const over = new AbortController();
   const call = async (): Promise<void> => {
-    while (going) {
+    while (!over.signal.aborted) {
       try {
         const { value } = await key.sign!('ECDSA_SHA_256', { message: MESSAGE }, soon);
         signed += 1;
@@ -69,7 +75,7 @@ function load({ provider, info }: Scene, callers: number): Load {
   return {
     signed: () => signed,
     stop: async () => {
-      going = false;
+      over.abort();
       await Promise.all(running);
       return failures;
     },
@@ -177,8 +183,9 @@ describe('hosts that end or hang', () => {
     await until('a new host is up', () => provider.status().ready === 2);
     process.kill(stopped!, 'SIGSTOP');
     await until('the host that hung is gone', () => !provider.status().pids.includes(stopped!));
+    const before = running.signed();
+    await until('signatures go on', () => running.signed() > before + 100);
     assert.deepEqual(await running.stop(), []);
-    assert.ok(running.signed() > 100);
   });
 
   test('where processes see new keys only from their start, hosts start anew after each', async (t) => {
@@ -219,6 +226,41 @@ describe('hosts that end or hang', () => {
     await provider.close();
     assert.ok(pids.every((pid) => !isRunning(pid)));
     assert.ok(!told.lines.join().includes(hsm.pin));
+  });
+});
+
+describe('the end of the server', () => {
+  test('by kill -9 is the end of its hosts', async (t) => {
+    const at = await scene(t);
+    if (at === null) return;
+    const source = join(import.meta.dirname, '..', 'support', 'softhsm.ts');
+    const code = `
+      const { openOn } = await import(${JSON.stringify(source)});
+      const provider = await openOn(${JSON.stringify(at.hsm.config({ name: 'child' }))});
+      while (provider.status().ready < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+      console.log(JSON.stringify(provider.status().pids));
+      setInterval(() => undefined, 1000);`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [line] = (await once(child.stdout, 'data')) as [Buffer];
+    const pids = JSON.parse(line.toString()) as number[];
+    assert.equal(pids.length, 2);
+    assert.ok(pids.every(isRunning));
+    child.kill('SIGKILL');
+    await until('its hosts are gone', () => !pids.some(isRunning));
+  });
+
+  test('while a host logs in leaves no doubt about the PIN', async (t) => {
+    const at = await scene(t);
+    if (at === null) return;
+    for (const waitMs of [0, 50, 100, 150, 200, 300]) {
+      const early = openPkcs11(at.hsm.config({ name: 'early' }), PORTS, { readyWaitMs: waitMs });
+      await (await early).close();
+    }
+    const late = await openOn(at.hsm.config({ name: 'late' }));
+    t.after(() => late.close());
+    assert.equal(late.status().state, 'ready');
   });
 });
 
@@ -277,7 +319,7 @@ describe('tokens that are gone', () => {
     const at = await scene(t);
     if (at === null) return;
     const { hsm } = at;
-    const canary = (await at.provider.resolve('claviger-canary', soon)) as string;
+    const canary = await at.provider.resolve('claviger-canary', soon);
     const { publicKey } = await at.provider.describe(canary, soon);
     const fingerprint = createHash('sha256').update(publicKey!).digest('hex');
     const right = await openOn(hsm.config({ name: 'right', canary: { fingerprint } }));

@@ -184,6 +184,41 @@ describe('encryption', () => {
   });
 });
 
+describe('asynchronous lanes', () => {
+  test('mix no call with another', async (t) => {
+    if ((await peer(t)) === null) return;
+    const many = await openOn(hsm.config({ name: 'many', hosts: 1, lanes: 6 }), listener(), { asynchronous: true });
+    try {
+      const aes = await make('AES-256-GCM', 'encrypt-decrypt');
+      const rsa = await make('RSA-2048', 'encrypt-decrypt');
+      const [{ wrap }, { cipher }] = [many.key(aes.ref, 'AES-256-GCM'), many.key(rsa.ref, 'RSA-2048')];
+      const round = async (at: number): Promise<void> => {
+        const [dataKey, context] = [randomBytes(32), { at: String(at) }];
+        const { value } = await wrap!.wrap(dataKey, context, soon);
+        assert.deepEqual((await wrap!.unwrap(value, context, soon)).value, dataKey);
+        await assert.rejects(wrap!.unwrap(value, {}, soon), { code: 'INVALID_CIPHERTEXT' });
+        const sealed = await cipher!.encrypt('RSAES_OAEP_SHA_1', dataKey, {}, soon);
+        assert.deepEqual((await cipher!.decrypt('RSAES_OAEP_SHA_1', sealed.value, {}, soon)).value, dataKey);
+      };
+      await Promise.all(Array.from({ length: 150 }, (_, at) => round(at)));
+    } finally {
+      await many.close();
+    }
+  });
+
+  test('a token that was to make the nonce, and has not, is found out', async (t) => {
+    if ((await peer(t)) === null) return;
+    const lazy = await openOn(hsm.config({ name: 'lazy' }), listener(), { gcmIv: 'hsm-writeback' });
+    try {
+      const { ref } = await make('AES-256-GCM', 'encrypt-decrypt');
+      const wrapped = lazy.key(ref, 'AES-256-GCM').wrap!.wrap(randomBytes(32), {}, soon);
+      await assert.rejects(wrapped, { code: 'PROVIDER_UNAVAILABLE', message: /ciphertext/ });
+    } finally {
+      await lazy.close();
+    }
+  });
+});
+
 describe('other facets', () => {
   for (const [spec, name, hash] of [
     ['HMAC-SHA-224', 'HMAC_SHA_224', 'sha224'],

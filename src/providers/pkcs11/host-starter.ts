@@ -37,6 +37,13 @@ export interface StarterOptions {
   readonly makeCanary: () => Promise<void>;
 }
 
+export interface StartEvents {
+  /** Told of the process before it is asked anything, so that somebody watches its deadline. */
+  readonly spawned: (host: HostProcess) => void;
+  /** False where nobody wants a host any more when its turn to log in comes. */
+  readonly isWanted: () => boolean;
+}
+
 export class HostStarter {
   readonly #options: StarterOptions;
   #facts: TokenFacts | null = null;
@@ -52,21 +59,27 @@ export class HostStarter {
   }
 
   /**
-   * @param onSpawned told of the process before it is asked anything, so that somebody watches its deadline
    * @param forChanges the host that makes keys; the canary may be the first of them
    */
   async start(
     settings: HostSettings,
     events: HostEvents,
-    onSpawned: (host: HostProcess) => void,
+    { spawned, isWanted }: StartEvents,
     forChanges: boolean,
   ): Promise<Started> {
     const { gate, pin } = this.#options;
     const turn = await gate.turn(pin);
     if (turn === null) return quarantine('LOGIN_REFUSED', gate.refusal(pin)!);
+    if (!isWanted()) {
+      turn.end('away', '');
+      return {
+        kind: 'failed',
+        error: hostError(this.#options.provider, 'PROVIDER_UNAVAILABLE', 'the provider is closed', 'CLOSED'),
+      };
+    }
     let loginBegan = false;
     const host = new HostProcess(settings, events);
-    onSpawned(host);
+    spawned(host);
     const answer = await host.start(pin, START_DEADLINE_MS, () => (loginBegan = true));
     const refusal = turn.end(outcomeOf(answer, loginBegan), wordsOf(answer));
     const started =

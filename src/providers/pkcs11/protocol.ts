@@ -31,7 +31,6 @@ export const OP = {
   destroy: 13,
   ping: 14,
 } as const;
-export type Op = (typeof OP)[keyof typeof OP];
 
 /** Kind of an answer. */
 export const STATUS = {

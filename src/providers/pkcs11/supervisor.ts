@@ -37,6 +37,8 @@ const CHANGE_DEADLINE_MS = 120_000;
 const CHANGER_IDLE_MS = 60_000;
 /** A host that lived so long is replaced at once. */
 const STABLE_MS = 1000;
+/** For so long `close` waits for logins that are under way. */
+const LOGIN_WAIT_MS = 3000;
 const BACKOFF_MS_MIN = 100;
 const BACKOFF_MS_MAX = 30_000;
 
@@ -85,6 +87,7 @@ export class Supervisor {
   #waiting: Call[] = [];
   /** Hosts that are being started. */
   #coming = 0;
+  readonly #starts = new Set<Promise<Started>>();
   /** Slots that wait before they try again to start a host. */
   #resting = 0;
   #changer: Promise<HostProcess> | null = null;
@@ -169,9 +172,11 @@ export class Supervisor {
 
   async close(): Promise<void> {
     this.#closing.abort();
+    this.#failAll(this.#closed());
+    // A host that is killed while it logs in would leave the PIN in doubt.
+    await Promise.race([Promise.allSettled(this.#starts), sleep(LOGIN_WAIT_MS)]);
     clearInterval(this.#canaryTimer);
     clearTimeout(this.#changerIdle);
-    this.#failAll(this.#closed());
     const hosts = [...this.#all];
     for (const host of hosts) host.kill();
     await Promise.all(hosts.map((host) => host.ended()));
@@ -217,16 +222,19 @@ export class Supervisor {
   async #startHost(settings: HostSettings, forChanges: boolean): Promise<HostProcess | null> {
     this.#coming += 1;
     const events: HostEvents = { gone: (host, lastWords) => this.#gone(host, lastWords) };
-    const started = await this.#starter
-      .start(settings, events, (host) => this.#spawned(host), forChanges)
-      .finally(() => (this.#coming -= 1));
+    const spawned = (host: HostProcess): void => this.#spawned(host);
+    const start = this.#starter.start(settings, events, { spawned, isWanted: () => this.#isUsable() }, forChanges);
+    this.#starts.add(start);
+    const started = await start.finally(() => {
+      this.#coming -= 1;
+      this.#starts.delete(start);
+    });
     if (started.kind === 'host' && !this.#isUsable()) started.host.kill();
     return started.kind === 'host' && this.#isUsable() ? started.host : this.#notStarted(started);
   }
 
   #spawned(host: HostProcess): void {
     this.#all.add(host);
-    if (!this.#isUsable()) host.kill();
     this.#startTicking();
   }
 
@@ -368,7 +376,9 @@ export class Supervisor {
 
   #notAnswered(host: HostProcess, call: Call, answer: Exclude<Answer, { kind: 'ok' }>): void {
     const error = this.#starter.errorOf(answer);
-    if (answer.kind === 'native' && call.request.vague?.includes(answer.value) === true) return this.#fail(call, error);
+    const isOfInput = answer.kind === 'native' && call.request.vague?.includes(answer.value) === true;
+    // Of a device that has too much to do, neither another host nor a new one helps.
+    if (isOfInput || error.code === 'THROTTLED') return this.#fail(call, error);
     if (isMissing(answer) && call.repeatable) return void this.#believe(host, call, error);
     const elsewhere = answer.kind === 'lost' || (answer.kind === 'native' && retryClass(answer.value) !== 'fatal');
     if (!elsewhere) return this.#fail(call, error);
