@@ -98,7 +98,7 @@ function describe(
 }
 
 function partsOf(provider: string, id: string | undefined): KeyReference & { readonly host: string } {
-  const parts = parseKeyId(id);
+  const parts = id === undefined ? null : parseKeyId(id);
   if (parts === null || parts.version === null) throw integrityError(provider, 'the id of the key is none');
   return { host: parts.host, name: parts.name, version: parts.version };
 }

@@ -22,8 +22,8 @@ export interface LooseReference {
 }
 
 const NAME = /^[0-9A-Za-z-]{1,127}$/;
-/** The service's own are 32 hexadecimal digits. */
-const VERSION = /^[0-9A-Za-z]{1,64}$/;
+/** The service's own are 32 hexadecimal digits. A word without a digit is a path of the API, such as `versions`. */
+const VERSION = /^(?=.*\d)[0-9A-Za-z-]{1,64}$/;
 const REFERENCE_CHARS_MAX = 512;
 const KEYS_PATH = '/keys/';
 
@@ -36,17 +36,16 @@ export function parseReference(ref: string): KeyReference {
 
 /** @throws INVALID_ARGUMENT */
 export function parseLoose(text: string): LooseReference {
-  if (text.length > REFERENCE_CHARS_MAX) throw malformed();
-  const url = text.includes('://') ? keyUrl(text) : null;
-  const [name = '', version, ...more] = (url?.path ?? text).split('/');
-  if (more.length > 0 || !NAME.test(name) || (version !== undefined && !VERSION.test(version))) throw malformed();
-  return { name, version: version ?? null, host: url?.host ?? null };
+  return parse(text, /^https:$/);
 }
 
-/** Parts of the id of a key as the service writes it; null where it is none. */
-export function parseKeyId(id: string | undefined): (LooseReference & { readonly host: string }) | null {
+/**
+ * Parts of the id of a key as the service writes it; null where it is none. It is not called, so emulators may write
+ * `http:`.
+ */
+export function parseKeyId(id: string): (LooseReference & { readonly host: string }) | null {
   try {
-    const { host, ...parts } = parseLoose(id ?? '');
+    const { host, ...parts } = parse(id, /^https?:$/);
     return host === null ? null : { host, ...parts };
   } catch {
     return null;
@@ -58,10 +57,18 @@ export function nativeIdOf(host: string, name: string): string {
   return `https://${host}/keys/${name}`.toLowerCase();
 }
 
-function keyUrl(text: string): { readonly host: string; readonly path: string } {
+function parse(text: string, scheme: RegExp): LooseReference {
+  if (text.length > REFERENCE_CHARS_MAX) throw malformed();
+  const url = text.includes('://') ? keyUrl(text, scheme) : null;
+  const [name = '', version, ...more] = (url?.path ?? text).split('/');
+  if (more.length > 0 || !NAME.test(name) || (version !== undefined && !VERSION.test(version))) throw malformed();
+  return { name, version: version ?? null, host: url?.host ?? null };
+}
+
+function keyUrl(text: string, scheme: RegExp): { readonly host: string; readonly path: string } {
   const url = URL.parse(text);
   const plain = url !== null && url.search === '' && url.hash === '' && url.username === '' && url.password === '';
-  if (!plain || url.protocol !== 'https:' || !url.pathname.startsWith(KEYS_PATH)) throw malformed();
+  if (!plain || !scheme.test(url.protocol) || !url.pathname.startsWith(KEYS_PATH)) throw malformed();
   return { host: url.host, path: url.pathname.slice(KEYS_PATH.length).replace(/\/$/, '') };
 }
 

@@ -42,7 +42,8 @@ test('what names no key of a vault is refused', () => {
     'pay_ments',
     '../keys/x',
     'a'.repeat(128),
-    'payments/5d68-b0c2',
+    'payments/versions',
+    'payments/5d68_b0c2',
     'http://team.vault.azure.net/keys/payments',
     'https://team.vault.azure.net/secrets/payments',
     'https://team.vault.azure.net/keys/',
@@ -72,6 +73,12 @@ test('whatever the text, it is read or refused with INVALID_ARGUMENT', () => {
       parseKeyId(text);
     }),
   );
+});
+
+test('the service may write `http:` into the id of a key; nobody else', () => {
+  const id = `http://localhost:8080/keys/payments/${VERSION}`;
+  assert.deepEqual(parseKeyId(id), { name: 'payments', version: VERSION, host: 'localhost:8080' });
+  assert.throws(() => parseLoose(id), { code: 'INVALID_ARGUMENT' });
 });
 
 test('one key has one native id, in whatever case host and name are written', () => {
