@@ -1,2 +1,1 @@
 export { pem } from './provider.ts';
-export type { PemConfig } from './config.ts';
