@@ -15,7 +15,7 @@ import type { Backing, HomesRule, Key, KeyVersion } from '../model/key.ts';
 import { isAsymmetric, SPECS, type Spec, type Usage } from '../model/spec.ts';
 import type { BackingInfo, CallOptions, CapabilityOperation, Provider, WantedKey } from '../providers/provider.ts';
 import { SOFTWARE_PROVIDER_NAME } from '../providers/software/index.ts';
-import type { Guard } from '../resilience/index.ts';
+import type { Guard, Within } from '../resilience/index.ts';
 import { HOMES_MAX } from '../envelope/ciphertext.ts';
 import type { Change } from '../store/change.ts';
 import { isSoftwareOnly } from './homes.ts';
@@ -24,7 +24,7 @@ import type { Scope } from './scope.ts';
 
 /** What `scope.done` gives `MadeHomes` by. */
 export const HOMES_MADE = 'homes';
-/** A native key takes a cloud or a device seconds to make. */
+/** A native key takes a cloud or a device seconds to make, longer than any use of it; and it is never asked for twice. */
 const MAKE_DEADLINE_MS = 60_000;
 
 /** A home that a key is to have: a new native key, or one that is there. */
@@ -406,8 +406,9 @@ function noneToAdopt(): ClavigerError {
   return new ClavigerError('INVALID_ARGUMENT', 'the built-in keystore has no native keys to adopt; leave `ref` out');
 }
 
-function within(): { readonly signal: AbortSignal; readonly deadlineMs: number } {
-  return { signal: new AbortController().signal, deadlineMs: performance.now() + MAKE_DEADLINE_MS };
+function within(): Within {
+  const { signal } = new AbortController();
+  return { signal, deadlineMs: performance.now() + MAKE_DEADLINE_MS, timeoutMs: MAKE_DEADLINE_MS / 2 };
 }
 
 /** What is gone needs no destruction. @throws every other error */

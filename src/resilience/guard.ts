@@ -82,6 +82,8 @@ export interface Within {
   readonly deadlineMs: number;
   /** Told of a refusal at once, before anything else can begin: whoever asks several homes stops the others here. */
   readonly refused?: (error: ClavigerError) => void;
+  /** Of one call, for what takes longer than the usual; the provider's own where it is not given. */
+  readonly timeoutMs?: number;
 }
 
 /** How long a call waits for a slot: a share of its time, and no longer than this; then it goes elsewhere. */
@@ -269,7 +271,7 @@ export class Guard {
     within: Within,
   ): Promise<Outcome<T>> {
     const startMs = performance.now();
-    const timeoutMs = Math.min(this.#settings.timeoutMs, within.deadlineMs - startMs);
+    const timeoutMs = Math.min(within.timeoutMs ?? this.#settings.timeoutMs, within.deadlineMs - startMs);
     this.#calls += 1;
     this.#inFlight += 1;
     this.#unansweredSinceMs ??= startMs;
