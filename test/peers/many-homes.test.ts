@@ -273,6 +273,7 @@ suite('a symmetric key in six homes', () => {
       assert.deepEqual(load.failures.map(String), [], name);
     }
     for (const signal of ['SIGKILL', 'SIGSTOP'] as const) {
+      assert.ok(hostPids().length > 0, 'there are host processes');
       signalHosts(signal);
       await sleep(FAULT_MS);
       if (signal === 'SIGSTOP') signalHosts('SIGCONT');
