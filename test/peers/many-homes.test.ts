@@ -32,9 +32,9 @@ import { newToken, startTransit } from '../support/transit.ts';
 interface Remote {
   readonly proxy: FaultProxy;
   /** Makes it say that there are too many calls. */
-  throttle(): Promise<void>;
+  readonly throttle: () => Promise<void>;
   /** Ends that, where the proxy is not who says it. */
-  calm?(): void;
+  readonly calm?: () => void;
 }
 
 const OUTSIDE = ['aws', 'vault', 'azure', 'gcp'] as const;
