@@ -41,7 +41,8 @@ export function mayFailOver(error: ClavigerError, idempotent: boolean): boolean 
 
 /**
  * What the outcome of a call says of the provider's health.
- * - `well`: it answered, be it with a refusal.
+ * - `well`: it answered, be it with a refusal. A wrong answer (PROVIDER_INTEGRITY) is one too: if it opened the circuit, later
+ *   requests would go elsewhere without a word, and that is for a person to decide.
  * - `ill`: it could not be reached, or did not answer; so many in a row open its circuit.
  * - `throttled`: it lives and wants less. Not a reason to leave it alone for ten seconds, but to ask it less for one.
  * - `silent`: nothing. We ended the call ourselves, or the fault is in our own process.

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ClavigerError } from '../../src/errors.ts';
 import { defaultUsage, type Spec } from '../../src/model/spec.ts';
-import { INTEGRITY } from '../../src/providers/gcp-kms/errors.ts';
+import { INTEGRITY, UNREADABLE } from '../../src/providers/gcp-kms/errors.ts';
 import type { CallOptions, HomeKey, Provider } from '../../src/providers/provider.ts';
 import type { GcpFault } from '../../tools/peers/gcp/server.ts';
 import type { StatusName } from '../../tools/peers/gcp/status.ts';
@@ -38,6 +38,8 @@ describe('an answer is thrown away', () => {
         server.set({ kind } as GcpFault, { methods: [method], times: 1 });
         await assert.rejects(use(key, sealed), integrity, kind);
       }
+      server.set({ kind: 'empty' }, { methods: [method], times: 1 });
+      await assert.rejects(use(key, sealed), unreadable);
       await use(key, sealed);
     });
   }
@@ -138,7 +140,14 @@ async function newKey(provider: Provider, spec: Spec): Promise<HomeKey> {
 
 function integrity(error: unknown): true {
   assert.ok(error instanceof ClavigerError, String(error));
-  assert.deepEqual([error.code, error.native?.code], ['PROVIDER_UNAVAILABLE', INTEGRITY]);
+  assert.deepEqual([error.code, error.native?.code], ['PROVIDER_INTEGRITY', INTEGRITY]);
   assert.doesNotMatch(error.message, /undefined|null/);
+  return true;
+}
+
+/** An empty message says nothing that could be wrong: no answer has come. */
+function unreadable(error: unknown): true {
+  assert.ok(error instanceof ClavigerError, String(error));
+  assert.deepEqual([error.code, error.native?.code], ['PROVIDER_UNAVAILABLE', UNREADABLE]);
   return true;
 }

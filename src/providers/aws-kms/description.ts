@@ -14,7 +14,7 @@ import { specOfKms } from './algorithms.ts';
 import { requireBytes, requireSameKey } from './answers.ts';
 import { requireKeyArn, type KeyArn } from './arn.ts';
 import type { Connection } from './connection.ts';
-import { integrityError } from './errors.ts';
+import { integrityError, unreadableError } from './errors.ts';
 
 /** `KeyState` → ours. A multi-Region key whose primary Region is being changed (`Updating`) can be used. */
 const STATES: ReadonlyMap<string, BackingState> = new Map<string, BackingState>([
@@ -62,16 +62,17 @@ export async function askForMetadata(
 /**
  * An answer's metadata, of a key of our region.
  *
- * @throws PROVIDER_UNAVAILABLE
+ * @throws PROVIDER_INTEGRITY for what else it names, PROVIDER_UNAVAILABLE where it names nothing
  */
 export function requireMetadata(
   { name, region }: Pick<Connection, 'name' | 'region'>,
   operation: string,
   metadata: KeyMetadata | undefined,
 ): KnownKey {
+  if (typeof metadata?.Arn !== 'string') throw unreadableError(name, operation, 'it describes no key');
   try {
-    const { arn: Arn } = requireKeyArn(metadata?.Arn ?? '', region);
-    return { ...metadata!, Arn };
+    const { arn: Arn } = requireKeyArn(metadata.Arn, region);
+    return { ...metadata, Arn };
   } catch {
     throw integrityError(name, operation, 'it names no key of this region');
   }

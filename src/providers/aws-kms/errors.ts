@@ -108,6 +108,9 @@ const WORDS: Readonly<Partial<Record<ErrorCode, string>>> = {
   THROTTLED: 'there are too many requests',
 };
 
+/** Native code of what is no answer of KMS's. */
+const UNREADABLE = 'unreadable answer';
+
 /** What an SDK's error may have, whatever it is. */
 interface Thrown {
   readonly name?: unknown;
@@ -131,18 +134,26 @@ export function kmsError(provider: string, operation: string, thrown: unknown): 
   });
 }
 
-/** An answer that is not one: it is malformed, or of another key. It says nothing of ours, so another home may be asked. */
+/** KMS has answered, and wrongly: of another key, or what no such key gives. No other home is asked in its place. */
 export function integrityError(provider: string, operation: string, what: string): ClavigerError {
   const words = `the answer of provider \`${provider}\` to ${operation} is not to be believed: ${what}`;
-  return new ClavigerError('PROVIDER_UNAVAILABLE', words, {
+  return new ClavigerError('PROVIDER_INTEGRITY', words, {
     native: { provider, code: `integrity: ${what}`, requestId: null },
   });
 }
 
-/** A key was asked for and another one described: who says so does not know the one that was meant. */
-export function anotherKey(provider: string, arn: string): ClavigerError {
+/** What came is no answer of KMS's: a part that every answer has is not there. Another home may be asked. */
+export function unreadableError(provider: string, operation: string, what: string): ClavigerError {
+  const words = `what came from provider \`${provider}\` is no answer to ${operation}: ${what}`;
+  return new ClavigerError('PROVIDER_UNAVAILABLE', words, {
+    native: { provider, code: UNREADABLE, requestId: null },
+  });
+}
+
+/** The key with this id has another ARN: a server that looks at the id alone does not know the one that was meant. */
+export function anotherArn(provider: string, arn: string): ClavigerError {
   return new ClavigerError('KEY_NOT_FOUND', `provider \`${provider}\` knows no key of exactly the name \`${arn}\``, {
-    native: { provider, code: 'integrity: it is of another key', requestId: null },
+    native: { provider, code: 'another ARN', requestId: null },
   });
 }
 
@@ -219,7 +230,7 @@ function rowOfStatus(status: number): Row {
 function nativeCode(error: Thrown, status: number | null): string | null {
   const name = textOf(error.name);
   if (status === null || !isWhole(error)) return textOf(error.code) ?? name;
-  if (status < 400) return 'integrity: unreadable answer';
+  if (status < 400) return UNREADABLE;
   const isUnnamed = error instanceof SyntaxError || name === null || name === 'UnknownError';
   return isUnnamed ? `HTTP ${status}` : name;
 }

@@ -10,13 +10,13 @@ import type { Spec } from '../../model/spec.ts';
 import type { ProviderPorts } from '../registry.ts';
 import type { BackingInfo, CallOptions, Capability, Health, HomeKey, Protection, Provider } from '../provider.ts';
 import { CAPABILITIES, GENERATED_BYTES_MAX, KMS_SPECS } from './algorithms.ts';
-import { requireExactly } from './answers.ts';
+import { requireExactly, requireSameKey } from './answers.ts';
 import { isAwsHost, requireKeyArn, requireReference } from './arn.ts';
 import type { KmsClient } from './client.ts';
 import type { AwsKmsConfig } from './config.ts';
 import { Connection } from './connection.ts';
 import { askForMetadata, backingInfo } from './description.ts';
-import { anotherKey } from './errors.ts';
+import { anotherArn } from './errors.ts';
 import { homeKey, requireCount } from './home-key.ts';
 import { AwsKmsLifecycle } from './lifecycle.ts';
 
@@ -46,9 +46,11 @@ export class AwsKmsProvider implements Provider {
   }
 
   async describe(ref: string, options: CallOptions): Promise<BackingInfo> {
-    const { arn } = requireKeyArn(ref, this.#region);
-    const metadata = await askForMetadata(this.#connection, arn, options);
-    if (metadata.Arn !== arn) throw anotherKey(this.name, arn);
+    const key = requireKeyArn(ref, this.#region);
+    const metadata = await askForMetadata(this.#connection, key.arn, options);
+    const { arn, keyId } = requireKeyArn(metadata.Arn, this.#region);
+    requireSameKey({ provider: this.name, operation: 'DescribeKey' }, key, keyId);
+    if (arn !== key.arn) throw anotherArn(this.name, key.arn);
     return backingInfo(this.#connection, this.#protection, metadata, options);
   }
 

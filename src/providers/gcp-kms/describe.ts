@@ -81,8 +81,9 @@ export async function infoOf(
   const { ref, key, version: number } = parseVersion(String(version.name));
   const state = STATES.get(version.state);
   const protection = PROTECTIONS.get(version.protectionLevel ?? 'PROTECTION_LEVEL_UNSPECIFIED');
-  if (state === undefined) throw answer.fault(`the state of the key is \`${version.state}\``);
-  if (protection === undefined) throw answer.fault(`the protection level of the key is \`${version.protectionLevel}\``);
+  if (state === undefined) throw answer.unreadable(`the state of the key is \`${version.state}\``);
+  if (protection === undefined)
+    throw answer.unreadable(`the protection level of the key is \`${version.protectionLevel}\``);
   const algorithm = algorithmOf(version, config);
   const asymmetric = algorithm !== null && isAsymmetric(algorithm.spec);
   return {

@@ -13,6 +13,8 @@ import { ClavigerError, invalidCiphertext, type ErrorCode } from '../../errors.t
 
 /** Native code of an answer that is not what was asked for, or that was changed on its way. */
 export const INTEGRITY = 'INTEGRITY';
+/** Native code of what is no answer of the service's. */
+export const UNREADABLE = 'UNREADABLE';
 
 const STATUS_NAMES = [
   'OK',
@@ -105,10 +107,10 @@ export function fromService(error: unknown, { provider, opens }: Circumstances):
     new ClavigerError(code, `provider \`${provider}\` ${words}`, { cause: error, native });
 
   if (FOREIGN.test(details)) return fail(UNAVAILABLE);
-  if (TOO_LONG.test(details)) return integrityFailure(provider, 'it is longer than any answer of the service', error);
+  if (TOO_LONG.test(details)) return unreadableError(provider, 'it is longer than any answer of the service', error);
   if (NO_TOKEN.test(details)) return fail(NETWORK.test(details) ? UNAVAILABLE : DENIED);
   if (status === 'INVALID_ARGUMENT' && CHECKSUM.test(details)) {
-    return integrityFailure(provider, 'the request was changed on its way', error);
+    return integrityError(provider, 'the request was changed on its way', error);
   }
   if (opens && (status === 'INVALID_ARGUMENT' || (UNOPENED_STATUSES.has(status) && UNOPENED.test(details)))) {
     return new ClavigerError('INVALID_CIPHERTEXT', invalidCiphertext().message, { cause: error, native });
@@ -118,12 +120,21 @@ export function fromService(error: unknown, { provider, opens }: Circumstances):
   return fail(row ?? STATE);
 }
 
-/** An answer that must not be used: which of its parts is wrong, is told to the operator. */
-export function integrityFailure(provider: string, what: string, cause?: unknown): ClavigerError {
+/** An answer that fails its check, and must not be used. No other home is asked in its place. */
+export function integrityError(provider: string, what: string, cause?: unknown): ClavigerError {
   return new ClavigerError(
-    'PROVIDER_UNAVAILABLE',
+    'PROVIDER_INTEGRITY',
     `provider \`${provider}\` gave an answer that fails its integrity check, and it was thrown away: ${what}`,
     { native: { provider, code: INTEGRITY, requestId: null }, ...(cause === undefined ? {} : { cause }) },
+  );
+}
+
+/** What came is no answer of the service's, as far as we know it. Another home may be asked. */
+export function unreadableError(provider: string, what: string, cause?: unknown): ClavigerError {
+  return new ClavigerError(
+    'PROVIDER_UNAVAILABLE',
+    `what came from provider \`${provider}\` cannot be read as an answer: ${what}`,
+    { native: { provider, code: UNREADABLE, requestId: null }, ...(cause === undefined ? {} : { cause }) },
   );
 }
 

@@ -3,11 +3,14 @@
  *
  * INVARIANT: no bytes of an answer leave this module unless their CRC-32C was there and right.
  *
+ * A message without a name, or without bytes and checksum, is what an empty one is read as: no answer has come. Whatever
+ * else is not as it should be has failed its check.
+ *
  * @module
  * @see https://cloud.google.com/kms/docs/data-integrity-guidelines
  */
 import { crc32c } from '../../bytes/crc32c.ts';
-import { integrityFailure } from './errors.ts';
+import { integrityError, unreadableError } from './errors.ts';
 
 /** A `google.protobuf.Int64Value`, as the library takes it. */
 export interface Checksum {
@@ -33,10 +36,12 @@ export class Answer {
    * The bytes, whose checksum is right.
    *
    * @param what the field's name
-   * @throws PROVIDER_UNAVAILABLE with native code `INTEGRITY`
+   * @throws PROVIDER_INTEGRITY; PROVIDER_UNAVAILABLE where there are neither bytes nor checksum
    */
   bytes(what: string, bytes: unknown, received: ReceivedChecksum): Buffer {
-    if (!(bytes instanceof Uint8Array)) throw this.fault(`\`${what}\` is missing`);
+    if (!(bytes instanceof Uint8Array) || (bytes.length === 0 && (received ?? null) === null)) {
+      throw this.unreadable(`\`${what}\` is missing`);
+    }
     if (crc32c(bytes) !== numberOf(received)) throw this.fault(`the checksum of \`${what}\` is missing or wrong`);
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
@@ -48,11 +53,21 @@ export class Answer {
 
   /** The name of what did the work is the one that was asked for. */
   named(asked: string, name: unknown): void {
-    if (name !== asked) throw this.fault('it names another key than was asked for');
+    if (name !== asked) throw this.another(name);
+  }
+
+  /** The error for an answer with a name that is not the one asked for. */
+  another(name: unknown): Error {
+    if (typeof name !== 'string' || name === '') return this.unreadable('it names no key');
+    return this.fault('it names another key than was asked for');
   }
 
   fault(what: string): Error {
-    return integrityFailure(this.#provider, what);
+    return integrityError(this.#provider, what);
+  }
+
+  unreadable(what: string): Error {
+    return unreadableError(this.#provider, what);
   }
 }
 

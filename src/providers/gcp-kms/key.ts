@@ -149,9 +149,10 @@ export class Keys {
         },
         options,
       );
+      const ciphertext = answer.bytes('ciphertext', made.ciphertext, made.ciphertextCrc32c);
       answer.verified('verifiedPlaintextCrc32c', made.verifiedPlaintextCrc32c);
       answer.verified('verifiedAdditionalAuthenticatedDataCrc32c', made.verifiedAdditionalAuthenticatedDataCrc32c);
-      return { ciphertext: answer.bytes('ciphertext', made.ciphertext, made.ciphertextCrc32c), by: made.name };
+      return { ciphertext, by: made.name };
     };
     if (!this.#moved.has(ref)) {
       const made = await ask(key).catch((error: unknown) => {
@@ -159,7 +160,7 @@ export class Keys {
         throw error;
       });
       if (made?.by === ref) return { value: made.ciphertext, version };
-      if (made !== null && !isVersionOf(key, made.by)) throw answer.fault('it names another key than was asked for');
+      if (made !== null && !isVersionOf(key, made.by)) throw answer.another(made.by);
       if (this.#moved.size >= MOVED_MAX) this.#moved.clear();
       this.#moved.add(ref);
     }
@@ -247,10 +248,10 @@ export class Keys {
       },
       options,
     );
+    const value = answer.bytes('plaintext', opened.plaintext, opened.plaintextCrc32c);
     answer.verified('verifiedCiphertextCrc32c', opened.verifiedCiphertextCrc32c);
     answer.verified('verifiedInitializationVectorCrc32c', opened.verifiedInitializationVectorCrc32c);
     answer.verified('verifiedAdditionalAuthenticatedDataCrc32c', opened.verifiedAdditionalAuthenticatedDataCrc32c);
-    const value = answer.bytes('plaintext', opened.plaintext, opened.plaintextCrc32c);
     if (value.length !== ciphertext.length - TAG_BYTES) throw answer.fault('the plaintext has another length');
     return { value, version };
   }
@@ -273,8 +274,9 @@ export class Keys {
       const { client, answer } = this.#connection;
       const request = { name: ref, ciphertext, ciphertextCrc32c: checksum(ciphertext) };
       const opened = await client.call('asymmetricDecrypt', request, options);
+      const value = answer.bytes('plaintext', opened.plaintext, opened.plaintextCrc32c);
       answer.verified('verifiedCiphertextCrc32c', opened.verifiedCiphertextCrc32c);
-      return { value: answer.bytes('plaintext', opened.plaintext, opened.plaintextCrc32c), version };
+      return { value, version };
     };
     return {
       wrap: {

@@ -273,7 +273,7 @@ export class GcpKmsLifecycle implements KeyLifecycle {
   #requireVersionOf(key: string, { name }: Version): VersionName {
     const { answer } = this.#connection;
     const made = typeof name === 'string' && name.startsWith(`${key}/cryptoKeyVersions/`) ? parseVersion(name) : null;
-    return made ?? fail(answer.fault('it names a version of another key'));
+    return made ?? fail(answer.another(name));
   }
 
   #info(version: Version, options: CallOptions): Promise<BackingInfo> {

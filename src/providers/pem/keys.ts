@@ -72,9 +72,9 @@ export class PemKeys {
       return entry.key;
     } catch (cause) {
       if (cause instanceof UnfitPem) {
-        // It may be half written; another key would be a matter of state.
+        // It may be half written: there is nothing yet that could be wrong. Another key would be a matter of state.
         const says = `its file has changed, and cannot be used: ${cause.message}`;
-        throw pemError('PROVIDER_UNAVAILABLE', this.#provider, name, says, { native: 'integrity', cause });
+        throw pemError('PROVIDER_UNAVAILABLE', this.#provider, name, says, { native: 'unreadable', cause });
       }
       const { code, says, native } = fileFailure(cause);
       throw pemError(code, this.#provider, name, says, { native, cause });

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import type { ClavigerError } from '../../errors.ts';
 import type { CallOptions } from '../provider.ts';
 import { isSuccess, refusalOf, type VaultAnswer, type VaultClient, type VaultRequest } from './client.ts';
-import { integrityError, refusalError, timeoutError } from './errors.ts';
+import { refusalError, timeoutError, unreadableError } from './errors.ts';
 import type { Refused, VaultSession } from './session.ts';
 
 /** A server before 1.13 does not know `associated_data`: it encrypts all the same, and says so here. */
@@ -74,7 +74,7 @@ export class VaultApi {
   /** @throws PROVIDER_UNAVAILABLE where the answer has another shape */
   data<T>({ json }: VaultAnswer, shape: z.ZodType<T>): T {
     const { data } = z.object({ data: shape }).safeParse(json);
-    if (data === undefined) throw integrityError(this.name, 'it has another form than Transit gives');
+    if (data === undefined) throw unreadableError(this.name, 'what came has another form than Transit gives');
     return data.data;
   }
 

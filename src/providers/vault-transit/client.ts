@@ -17,8 +17,8 @@ import {
   closedError,
   connectionError,
   homeError,
-  integrityError,
   timeoutError,
+  unreadableError,
   type Refusal,
 } from './errors.ts';
 
@@ -134,7 +134,8 @@ class HttpVaultClient implements VaultClient {
     for await (const part of answer as AsyncIterable<Buffer>) {
       length += part.length;
       // Leaving the loop destroys the connection.
-      if (length > ANSWER_BYTES_MAX) throw integrityError(this.#name, `it has more than ${ANSWER_BYTES_MAX} bytes`);
+      if (length > ANSWER_BYTES_MAX)
+        throw unreadableError(this.#name, `what came has more than ${ANSWER_BYTES_MAX} bytes`);
       parts.push(part);
     }
     const text = Buffer.concat(parts).toString();

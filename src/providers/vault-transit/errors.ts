@@ -149,10 +149,17 @@ function rowOf({ status, words }: Refusal): Pick<Row, 'code' | 'says'> {
   return { code: 'INVALID_ARGUMENT', says: `it has refused the request with status ${status}` };
 }
 
-/** An answer that is not what was asked for: nothing of it is used. */
+/** Vault has answered, and not with what was asked for: nothing of it is used, and no other home is asked in its place. */
 export function integrityError(provider: string, what: string): ClavigerError {
-  return new ClavigerError('PROVIDER_UNAVAILABLE', `provider \`${provider}\`: its answer is wrong: ${what}`, {
+  return new ClavigerError('PROVIDER_INTEGRITY', `provider \`${provider}\`: its answer is wrong: ${what}`, {
     native: { provider, code: 'integrity', requestId: null },
+  });
+}
+
+/** What came is no answer of Vault's: cut off, a proxy's page, or JSON of another form. Another home may be asked. */
+export function unreadableError(provider: string, what: string): ClavigerError {
+  return new ClavigerError('PROVIDER_UNAVAILABLE', `provider \`${provider}\`: it has not answered: ${what}`, {
+    native: { provider, code: 'unreadable', requestId: null },
   });
 }
 

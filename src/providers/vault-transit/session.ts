@@ -13,7 +13,7 @@ import type { CallOptions } from '../provider.ts';
 import type { ProviderPorts } from '../registry.ts';
 import { isSuccess, refusalOf, type VaultAnswer, type VaultClient } from './client.ts';
 import type { VaultTransitConfig } from './config.ts';
-import { abortError, closedError, homeError, integrityError, refusalError, timeoutError } from './errors.ts';
+import { abortError, closedError, homeError, refusalError, timeoutError, unreadableError } from './errors.ts';
 
 /** A login may ask others, such as Kubernetes, and belongs to no single call. */
 const LOGIN_MS_MAX = 10_000;
@@ -183,7 +183,7 @@ export class VaultSession {
     if (answer.status === 403) return leaseFor(token, sinceMs, 0, false);
     if (!isSuccess(answer)) throw refusalError(this.#name, refusalOf(answer));
     const { data } = lookupAnswer.safeParse(answer.json);
-    if (data === undefined) throw integrityError(this.#name, 'it says nothing of a token');
+    if (data === undefined) throw unreadableError(this.#name, 'what came says nothing of a token');
     const { ttl, renewable } = data.data;
     if (ttl > 0 && !renewable) {
       this.#ports.log.write('warn', `provider \`${this.#name}\`: its token ends, and cannot be renewed`, { ttl });
@@ -193,7 +193,7 @@ export class VaultSession {
 
   #leaseOf(answer: VaultAnswer, sinceMs: number): Lease {
     const { data } = authAnswer.safeParse(answer.json);
-    if (data === undefined) throw integrityError(this.#name, 'a login without a token');
+    if (data === undefined) throw unreadableError(this.#name, 'a login came without a token');
     const { client_token: token, lease_duration: seconds, renewable } = data.auth;
     return leaseFor(token, sinceMs, seconds, renewable);
   }

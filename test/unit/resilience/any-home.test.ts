@@ -65,6 +65,7 @@ const REFUSALS: readonly ErrorCode[] = [
   'KEY_STATE',
   'PERMISSION_DENIED',
   'PROVIDER_DENIED',
+  'PROVIDER_INTEGRITY',
   'KEY_NOT_FOUND',
   'INTERNAL',
 ];
@@ -282,6 +283,17 @@ test('a refusal by the hedge ends the request, though the first home is still at
   aws.fake.fault = () => ({ kind: 'slow', ms: 100 });
   bao.fake.fault = failing('KEY_DISABLED');
   await assert.rejects(time.until(ask([aws, bao], { hedgeMs: 15 })), { code: 'KEY_DISABLED' });
+  assert.equal(time.nowMs, 35);
+  await time.pass(0);
+  assert.equal(time.pending, 0);
+});
+
+test('an answer that fails its check ends a hedge, and the other call is called off', async () => {
+  using time = new VirtualTime();
+  const [aws, bao] = await two();
+  aws.fake.fault = () => ({ kind: 'slow', ms: 100 });
+  bao.fake.fault = failing('PROVIDER_INTEGRITY');
+  await assert.rejects(time.until(ask([aws, bao], { hedgeMs: 15 })), { code: 'PROVIDER_INTEGRITY' });
   assert.equal(time.nowMs, 35);
   await time.pass(0);
   assert.equal(time.pending, 0);

@@ -311,6 +311,33 @@ test('a refusal during a trial closes the circuit: who refuses is well', async (
   assert.equal(guard.status().state, 'closed');
 });
 
+test('answers that fail their check open no circuit and are not asked for again; each is told and counted', async () => {
+  using time = new VirtualTime();
+  const { guard, seen } = guarded();
+  for (let n = 0; n < 10; n += 1) {
+    const answer = guard.call('sign', true, fails('PROVIDER_INTEGRITY'), within());
+    await assert.rejects(time.until(answer), { code: 'PROVIDER_INTEGRITY' });
+  }
+  assert.deepEqual(
+    seen.called,
+    Array.from({ length: 10 }, () => 'sign 1 PROVIDER_INTEGRITY'),
+  );
+  assert.deepEqual(seen.circuit, []);
+  const { state, failures, lastError } = guard.status();
+  assert.deepEqual([state, failures, lastError?.code], ['closed', 10, 'PROVIDER_INTEGRITY']);
+  assert.equal(guard.readiness, 'ready');
+});
+
+test('nor does one keep a circuit open: its requests would go elsewhere without a word', async () => {
+  using time = new VirtualTime();
+  const { guard } = guarded();
+  await opened(time, guard);
+  await time.pass(10_000);
+  const trial = guard.call('sign', true, fails('PROVIDER_INTEGRITY'), within());
+  await assert.rejects(trial, { code: 'PROVIDER_INTEGRITY' });
+  assert.equal(guard.status().state, 'closed');
+});
+
 test('a wall clock that is set back does not keep a circuit open', async () => {
   using time = new VirtualTime();
   const { guard } = guarded();

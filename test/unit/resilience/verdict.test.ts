@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ClavigerError, ERRORS, type ErrorCode } from '../../../src/errors.ts';
 import { verdictOf } from '../../../src/resilience/index.ts';
-import { canceledBy, healthSignOf, mayFailOver, mayRetry } from '../../../src/resilience/verdict.ts';
+import { canceledBy, healthSignOf, mayFailOver, mayRetry, speaksOfProvider } from '../../../src/resilience/verdict.ts';
 
 const CODES = Object.keys(ERRORS) as ErrorCode[];
 
@@ -10,9 +10,9 @@ function error(code: ErrorCode): ClavigerError {
   return new ClavigerError(code, 'test');
 }
 
-test('what somebody meant by a refusal is never tried elsewhere, nor again', () => {
+test('what somebody meant by a refusal, or what failed its check, is never tried elsewhere, nor again', () => {
   const meant = ['INVALID_CIPHERTEXT', 'KEY_DISABLED', 'KEY_STATE', 'PERMISSION_DENIED', 'PROVIDER_DENIED'] as const;
-  for (const code of meant) {
+  for (const code of [...meant, 'PROVIDER_INTEGRITY'] as const) {
     assert.equal(verdictOf(error(code)), 'refusal', code);
     for (const idempotent of [true, false]) {
       assert.equal(mayFailOver(error(code), idempotent), false, code);
@@ -46,6 +46,11 @@ test('a refusal is a sign of health; a throttle is none of illness; our own faul
   assert.deepEqual(signs.ill, ['PROVIDER_UNAVAILABLE', 'PROVIDER_TIMEOUT']);
   assert.deepEqual(signs.throttled, ['THROTTLED']);
   assert.deepEqual(signs.silent, ['PROVIDER_MISCONFIGURED', 'CANCELED', 'INTERNAL']);
+});
+
+test('an answer that failed its check says nothing against the health of its provider, and is told with it', () => {
+  assert.equal(healthSignOf(error('PROVIDER_INTEGRITY')), 'well');
+  assert.equal(speaksOfProvider(error('PROVIDER_INTEGRITY')), true);
 });
 
 test('a canceled call ends with the reason of its signal, where that is an error of ours', () => {

@@ -116,6 +116,7 @@ for (const code of [
   'PERMISSION_DENIED',
   'INVALID_CIPHERTEXT',
   'PROVIDER_DENIED',
+  'PROVIDER_INTEGRITY',
 ] as const) {
   test(`a refusal by one home, ${code}, refuses it all, though the quorum is reached`, async () => {
     using time = new VirtualTime();

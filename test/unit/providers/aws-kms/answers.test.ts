@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { inspect } from 'node:util';
-import { ClavigerError } from '../../../../src/errors.ts';
+import { ClavigerError, type ErrorCode } from '../../../../src/errors.ts';
 import { systemRandom } from '../../../../src/crypto/random.ts';
 import type { Spec } from '../../../../src/model/spec.ts';
 import { systemClock } from '../../../../src/ports/clock.ts';
@@ -201,25 +201,19 @@ describe('a call to AWS KMS', () => {
 
 describe('an answer of AWS KMS', () => {
   const signature = Buffer.from('3006020101020101', 'hex');
-  const untrue: readonly [
+  type Row = readonly [
     what: string,
     spec: Spec,
     answers: Record<string, unknown>,
     call: (key: HomeKey) => Promise<unknown>,
-  ][] = [
-    [
-      'without a key',
-      'AES-256-GCM',
-      { encrypt: { CiphertextBlob: MESSAGE } },
-      (key) => key.wrap!.wrap(MESSAGE, {}, LONG),
-    ],
+  ];
+  const untrue: readonly Row[] = [
     [
       "of another's key",
       'AES-256-GCM',
       { encrypt: { KeyId: OTHER, CiphertextBlob: MESSAGE } },
       (key) => key.wrap!.wrap(MESSAGE, {}, LONG),
     ],
-    ['without a ciphertext', 'AES-256-GCM', { encrypt: { KeyId: ARN } }, (key) => key.wrap!.wrap(MESSAGE, {}, LONG)],
     [
       'with an endless ciphertext',
       'AES-256-GCM',
@@ -231,12 +225,6 @@ describe('an answer of AWS KMS', () => {
       'RSA-2048',
       { encrypt: { KeyId: ARN, CiphertextBlob: Buffer.alloc(255) } },
       (key) => key.wrap!.wrap(MESSAGE, {}, LONG),
-    ],
-    [
-      'to Decrypt without a key',
-      'AES-256-GCM',
-      { decrypt: { Plaintext: MESSAGE } },
-      (key) => key.wrap!.unwrap(MESSAGE, {}, LONG),
     ],
     [
       'with a data key of another length',
@@ -274,6 +262,21 @@ describe('an answer of AWS KMS', () => {
       { deriveSharedSecret: { KeyId: ARN, SharedSecret: Buffer.alloc(33) } },
       (key) => key.agree!(SPKI, LONG),
     ],
+  ];
+  const none: readonly Row[] = [
+    [
+      'without a key',
+      'AES-256-GCM',
+      { encrypt: { CiphertextBlob: MESSAGE } },
+      (key) => key.wrap!.wrap(MESSAGE, {}, LONG),
+    ],
+    ['without a ciphertext', 'AES-256-GCM', { encrypt: { KeyId: ARN } }, (key) => key.wrap!.wrap(MESSAGE, {}, LONG)],
+    [
+      'to Decrypt without a key',
+      'AES-256-GCM',
+      { decrypt: { Plaintext: MESSAGE } },
+      (key) => key.wrap!.unwrap(MESSAGE, {}, LONG),
+    ],
     [
       'with a text for bytes',
       'P-256',
@@ -287,15 +290,21 @@ describe('an answer of AWS KMS', () => {
       (key) => key.decapsulate!(Buffer.alloc(768), LONG),
     ],
   ];
-  for (const [what, spec, answers, call] of untrue) {
-    test(`${what} is not believed`, async () => {
-      const { key } = withKey(spec, answers);
-      await assert.rejects(call(key), (error: ClavigerError) => {
-        assert.equal(error.code, 'PROVIDER_UNAVAILABLE');
-        assert.match(error.native!.code!, /^integrity: /);
-        return true;
+  const judged: readonly (readonly [code: ErrorCode, native: RegExp, claim: string, rows: readonly Row[]])[] = [
+    ['PROVIDER_INTEGRITY', /^integrity: /, 'is not believed', untrue],
+    ['PROVIDER_UNAVAILABLE', /^unreadable answer$/, 'is none', none],
+  ];
+  for (const [code, native, claim, rows] of judged) {
+    for (const [what, spec, answers, call] of rows) {
+      test(`${what} ${claim}`, async () => {
+        const { key } = withKey(spec, answers);
+        await assert.rejects(call(key), (error: ClavigerError) => {
+          assert.equal(error.code, code);
+          assert.match(error.native!.code!, native);
+          return true;
+        });
       });
-    });
+    }
   }
 
   test('that opened a wrap with another key is the fault of the wrap', async () => {
@@ -314,17 +323,25 @@ describe('an answer of AWS KMS', () => {
 
   test('that describes another key, or one of another region, is refused', async () => {
     const other = scene({ describeKey: { KeyMetadata: { Arn: OTHER, KeySpec: 'SYMMETRIC_DEFAULT' } } });
-    await assert.rejects(other.provider.describe(ARN, LONG), { code: 'KEY_NOT_FOUND' });
-    for (const metadata of [undefined, {}, { Arn: ARN.replace(REGION, 'us-east-1') }, { Arn: 'alias/orders' }]) {
+    await assert.rejects(other.provider.describe(ARN, LONG), { code: 'PROVIDER_INTEGRITY' });
+    const account = ARN.replace('111122223333', '444455556666');
+    const elsewhere = scene({ describeKey: { KeyMetadata: { Arn: account, KeySpec: 'SYMMETRIC_DEFAULT' } } });
+    await assert.rejects(elsewhere.provider.describe(ARN, LONG), { code: 'KEY_NOT_FOUND' });
+    for (const [metadata, code] of [
+      [undefined, 'PROVIDER_UNAVAILABLE'],
+      [{}, 'PROVIDER_UNAVAILABLE'],
+      [{ Arn: ARN.replace(REGION, 'us-east-1') }, 'PROVIDER_INTEGRITY'],
+      [{ Arn: 'alias/orders' }, 'PROVIDER_INTEGRITY'],
+    ] as const) {
       const { provider } = scene({ describeKey: { KeyMetadata: metadata } });
-      await assert.rejects(provider.resolve('alias/orders', LONG), { code: 'PROVIDER_UNAVAILABLE' });
+      await assert.rejects(provider.resolve('alias/orders', LONG), { code });
     }
   });
 
   test('with a public key of another spec is not believed', async () => {
     const KeyMetadata = { Arn: ARN, KeySpec: 'ECC_NIST_P384', KeyUsage: 'SIGN_VERIFY', KeyState: 'Enabled' };
     const { provider } = scene({ describeKey: { KeyMetadata }, getPublicKey: { KeyId: ARN, PublicKey: SPKI } });
-    await assert.rejects(provider.describe(ARN, LONG), { code: 'PROVIDER_UNAVAILABLE' });
+    await assert.rejects(provider.describe(ARN, LONG), { code: 'PROVIDER_INTEGRITY' });
   });
 });
 

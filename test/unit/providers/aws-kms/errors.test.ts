@@ -111,7 +111,7 @@ describe('errors of AWS KMS', () => {
       'an unreadable answer',
       Object.assign(new SyntaxError('<'), { $response: { statusCode: 200 } }),
       'PROVIDER_UNAVAILABLE',
-      'integrity: unreadable answer',
+      'unreadable answer',
     ],
     ['nobody listens', thrown('Error', undefined, '', 'ECONNREFUSED'), 'PROVIDER_UNAVAILABLE', 'ECONNREFUSED'],
     ['a reset', thrown('TimeoutError', undefined, '', 'ECONNRESET'), 'PROVIDER_UNAVAILABLE', 'ECONNRESET'],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ClavigerError, type ErrorCode } from '../../../../src/errors.ts';
-import { abortError, fromService, INTEGRITY } from '../../../../src/providers/gcp-kms/errors.ts';
+import { abortError, fromService, INTEGRITY, UNREADABLE } from '../../../../src/providers/gcp-kms/errors.ts';
 
 interface Told {
   readonly code: number;
@@ -80,12 +80,12 @@ describe('errors of Cloud KMS', () => {
   test('a checksum that the service found wrong is an integrity failure', () => {
     const details = 'The checksum in field ciphertext_crc32c did not match the data in field ciphertext.';
     const error = map(told({ code: 3, details }), true);
-    assert.deepEqual([error.code, error.native?.code], ['PROVIDER_UNAVAILABLE', INTEGRITY]);
+    assert.deepEqual([error.code, error.native?.code], ['PROVIDER_INTEGRITY', INTEGRITY]);
   });
 
-  test('an answer of any length is not taken', () => {
+  test('an answer of any length is none', () => {
     const error = map(told({ code: 8, details: 'Received message larger than max (9 vs 8)' }));
-    assert.deepEqual([error.code, error.native?.code], ['PROVIDER_UNAVAILABLE', INTEGRITY]);
+    assert.deepEqual([error.code, error.native?.code], ['PROVIDER_UNAVAILABLE', UNREADABLE]);
   });
 
   test('credentials that give no token are refused ones, unless the network is at fault', () => {

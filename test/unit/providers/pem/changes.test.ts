@@ -4,6 +4,7 @@ import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
+import type { ClavigerError } from '../../../../src/errors.ts';
 import { removeFolder, testFolder } from '../../../support/server.ts';
 import { openPem, options, type Opened } from './files.ts';
 
@@ -53,7 +54,11 @@ describe('a key in PEM whose file', () => {
 
   test('is half written is unavailable, until it is whole', async () => {
     writeFileSync(file, '-----BEGIN PRIVATE KEY-----\nMIG');
-    await assert.rejects(sign(), { code: 'PROVIDER_UNAVAILABLE', message: /has changed, and cannot be used/ });
+    await assert.rejects(sign(), (error: ClavigerError) => {
+      assert.deepEqual([error.code, error.native?.code], ['PROVIDER_UNAVAILABLE', 'unreadable']);
+      assert.match(error.message, /has changed, and cannot be used/);
+      return true;
+    });
     const { ok, detail } = await opened.provider.probe(options());
     assert.deepEqual([ok, /cut off/.test(detail)], [false, true]);
     write(key);

@@ -63,8 +63,13 @@ const mac = (): Promise<unknown> =>
 const describe = (): Promise<unknown> => provider.describe('key@1', inTime());
 
 async function isWrong(work: Promise<unknown>): Promise<void> {
-  const error = await refuses(work, 'PROVIDER_UNAVAILABLE', /its answer is wrong/);
+  const error = await refuses(work, 'PROVIDER_INTEGRITY', /its answer is wrong/);
   assert.equal(error.native?.code, 'integrity');
+}
+
+async function isNone(work: Promise<unknown>): Promise<void> {
+  const error = await refuses(work, 'PROVIDER_UNAVAILABLE', /it has not answered/);
+  assert.equal(error.native?.code, 'unreadable');
 }
 
 suite('an answer', () => {
@@ -124,7 +129,7 @@ suite('an answer', () => {
     await wrap();
   });
 
-  test('that is no JSON, no object or endless is not taken', async () => {
+  test('that is no JSON, no object or endless is none', async () => {
     for (const body of [
       '',
       'null',
@@ -136,10 +141,10 @@ suite('an answer', () => {
       '{"data":{"ciphertext":1}}',
     ]) {
       answer = { status: 200, body };
-      await isWrong(wrap());
+      await isNone(wrap());
     }
     answer = { status: 200, body: 'x'.repeat(5 * 1024 * 1024) };
-    await isWrong(wrap());
+    await isNone(wrap());
   });
 
   test('that leads elsewhere is not followed, for the token would go along', async () => {
@@ -168,7 +173,7 @@ suite('an answer', () => {
     await describe();
     for (const version of [0, -1, 1.5, '1']) {
       data({ ...key, latest_version: version });
-      await isWrong(describe());
+      await isNone(describe());
     }
   });
 });
