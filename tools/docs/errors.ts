@@ -32,12 +32,12 @@ const MEANING: Readonly<Record<ErrorCode, string>> = {
     'More than there may be: tags or versions of a key. With the reason BodyTooLarge: a body above 1 MiB.',
   THROTTLED: 'More requests in a second than one principal may make. Wait a second.',
   PROVIDER_UNAVAILABLE:
-    'A provider does not answer: it is down, sealed, cannot be reached, or its circuit is open. In the client and the command line: the server cannot be reached.',
+    'A provider does not answer: it is down, sealed, cannot be reached, its circuit is open, or what came is no answer of its kind. In the client and the command line: the server cannot be reached.',
   PROVIDER_TIMEOUT: 'A provider did not answer in time. What was asked may have happened.',
   PROVIDER_DENIED:
     'A provider refused our own credentials. It is called no more until an operator has set them right and clears it.',
   PROVIDER_INTEGRITY:
-    "A provider's answer failed its check: a checksum, or a signature that does not verify. No other home is asked in its place, and somebody should look.",
+    "A provider's answer failed its check: a wrong checksum, another key or version than was asked for, a length or form that the key does not give, or a signature that does not verify. No other home is asked in its place, and somebody should look.",
   PROVIDER_MISCONFIGURED:
     'A provider cannot work as it is configured: a package or a file is missing, or a name is wrong.',
   ALL_BACKINGS_FAILED:

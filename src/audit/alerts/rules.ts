@@ -191,7 +191,7 @@ export const RULES = {
     outcomes: ['PROVIDER_INTEGRITY', 'INVALID_CIPHERTEXT'],
     where: ({ outcome, resource }) =>
       outcome === 'PROVIDER_INTEGRITY' || (resource !== null && resource.startsWith(DISAGREEMENT)),
-    title: 'a home gave a wrong answer: a signature that does not verify, or another data key than was wrapped',
+    title: 'a home gave a wrong answer: one that fails its check, or another data key than was wrapped',
     action: 'take the home out of the key and find out why: it has another key, or its answers were changed',
   },
   'provider-denied': {
