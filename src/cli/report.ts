@@ -60,9 +60,18 @@ function reportOf(thrown: unknown): Report {
   }
   const { code, message, cause } = thrown;
   const requestId = (cause as { requestId?: string } | undefined)?.requestId;
-  // Many messages say it themselves.
-  const next = message.includes('`claviger ') ? null : (NEXT[code] ?? null);
+  const next = nextOf(thrown, requestId !== undefined);
   return { code, message, next, ...(requestId === undefined ? {} : { requestId }) };
+}
+
+/** What a home says is about its own key or connection: what we would say of ours misleads. */
+const OF_A_HOME = /\b(?:provider|home) `/;
+
+function nextOf({ code, message }: ClavigerError, answered: boolean): string | null {
+  // Many messages say it themselves.
+  if (message.includes('`claviger ')) return null;
+  if (answered && /^(?:PROVIDER_|ALL_BACKINGS_)/.test(code)) return '`claviger providers` shows how they do';
+  return OF_A_HOME.test(message) ? null : (NEXT[code] ?? null);
 }
 
 function codeOf(cause: unknown): string {

@@ -13,6 +13,7 @@ import { entity, type Change } from '../store/change.ts';
 import {
   homeChanges,
   HOMES_MADE,
+  noteHomes,
   outsideHomes,
   requireHomesFit,
   wantedHomes,
@@ -80,6 +81,7 @@ export const createKey: Operation<CreateKeyInput, KeyInfo> = {
     if (wanted !== null) await requireHomesFit(scope, key, wanted);
     const made = scope.done<MadeHomes>(HOMES_MADE);
     if (wanted !== null && made === undefined) return outsideHomes(scope, key, 1, wanted);
+    if (wanted !== null) noteHomes(scope, 1, wanted.homes);
     const first = external
       ? null
       : made === undefined

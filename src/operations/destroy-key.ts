@@ -22,7 +22,7 @@ export const destroyKey: Operation<KeyInput, KeyInfo> = {
     if (key.deletionAt === null || key.deletionAt > clock.now()) {
       throw new ClavigerError('KEY_STATE', `key ${key.id} is not due for destruction`);
     }
-    const backings = versions.flatMap((version) => version.backings);
+    const backings = versions.flatMap((version) => version.backings).filter(({ removedAt }) => removedAt === undefined);
     if (key.homes !== null && scope.done(HOMES_DESTROYED) === undefined) {
       scope.note({ provider: [...new Set(backings.map(({ provider }) => provider))].join(',') });
       return { outside: { name: HOMES_DESTROYED, work: () => destroyHomes(scope, backings) } };

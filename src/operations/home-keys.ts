@@ -10,9 +10,10 @@
 import { generateMaterial } from '../crypto/key-material.ts';
 import type { SecretBytes } from '../crypto/secret-bytes.ts';
 import { ClavigerError, toClavigerError } from '../errors.ts';
+import { printable } from '../model/ids.ts';
 import { ADOPT_NATIVE_KEY } from '../model/operation.ts';
 import type { Backing, HomesRule, Key, KeyVersion } from '../model/key.ts';
-import { isAsymmetric, SPECS, type Spec, type Usage } from '../model/spec.ts';
+import { isAsymmetric, type Spec, type Usage } from '../model/spec.ts';
 import type { BackingInfo, CallOptions, CapabilityOperation, Provider, WantedKey } from '../providers/provider.ts';
 import { SOFTWARE_PROVIDER_NAME } from '../providers/software/index.ts';
 import type { Guard, Within } from '../resilience/index.ts';
@@ -75,12 +76,18 @@ export async function wantedHomes(scope: Scope, input: HomesInput): Promise<Want
   if (backings === undefined || (isSoftwareOnly(backings.map(({ provider }) => provider)) && backings.length <= 1)) {
     const given = backings?.find(({ ref }) => ref !== undefined);
     if (given !== undefined) throw noneToAdopt();
+    if (input.onHomeRefusal !== undefined || input.siblings !== undefined) {
+      throw new ClavigerError(
+        'INVALID_ARGUMENT',
+        '`onHomeRefusal` and `siblings` are for keys with homes outside; name `backings` or a `group` as well',
+      );
+    }
     return null;
   }
   if (backings.length > HOMES_MAX) throw new ClavigerError('INVALID_ARGUMENT', `a key has at most ${HOMES_MAX} homes`);
   for (const { provider } of backings) homes.guard(provider, tenantName);
   const providers = backings.map(({ provider }) => provider);
-  if (new Set(providers).size !== providers.length && backings.every(({ ref }) => ref === undefined)) {
+  if (new Set(providers).size !== providers.length) {
     throw new ClavigerError('INVALID_ARGUMENT', '`backings` names a provider twice');
   }
   return { rule: { group: null, providers, onHomeRefusal, siblings }, homes: backings };
@@ -99,8 +106,12 @@ export async function requireHomesFit(
 ): Promise<void> {
   const { name: tenantName } = await scope.tenant(key.tenantId);
   const replicated = isReplicated(key.spec, rule, homes, more);
-  if (SPECS[key.spec].family === 'hmac' && rule.siblings) {
-    throw new ClavigerError('INVALID_ARGUMENT', 'a MAC key has no siblings: whoever verifies needs the same key');
+  // Two pairs give two shared secrets, and a ciphertext opens under one of them; only a verifier can take either.
+  if (rule.siblings && key.usage !== 'sign-verify') {
+    throw new ClavigerError(
+      'INVALID_ARGUMENT',
+      `only keys that sign have siblings, and this one is for \`${key.usage}\``,
+    );
   }
   if (homes.some(({ ref }) => ref !== undefined)) {
     scope.authorize({ kind: 'tenant', tenantId: key.tenantId }, undefined, ADOPT_NATIVE_KEY);
@@ -226,7 +237,7 @@ async function ownMaterial({ services }: Scope, key: Key, { version }: KeyVersio
   if (sealed === null) {
     throw new ClavigerError(
       'UNSUPPORTED',
-      `the material of key ${key.id} version ${version} is in homes that do not give it away; adopt a native key that has it, or let the key have \`siblings\``,
+      `the material of key ${key.id} version ${version} is in homes that do not give it away; adopt a native key that has the same`,
     );
   }
   return services.keyring.open({ purpose: 'key-material', tenantId: key.tenantId, id: key.id, version }, sealed);
@@ -240,7 +251,7 @@ export function outsideHomes(
   wanted: WantedHomes,
   previous: KeyVersion | null = null,
 ): { readonly outside: OutsideWork } {
-  scope.note({ provider: wanted.homes.map(({ provider }) => provider).join(','), keyVersion: version });
+  noteHomes(scope, version, wanted.homes);
   return {
     outside: {
       name: HOMES_MADE,
@@ -248,6 +259,11 @@ export function outsideHomes(
       undo: async (made) => void (await destroyHomes(scope, (made as MadeHomes).backings)),
     },
   };
+}
+
+/** What the records of intent and outcome say of the homes of a version. */
+export function noteHomes(scope: Scope, keyVersion: number, homes: readonly { readonly provider: string }[]): void {
+  scope.note({ provider: homes.map(({ provider }) => provider).join(','), keyVersion });
 }
 
 /** What puts a version's homes into the store. */
@@ -322,7 +338,9 @@ async function adopted(
   reference: string,
 ): Promise<Backing> {
   const ask = <T>(name: string, work: (options: CallOptions) => Promise<T>): Promise<T> =>
-    guard.call(name, true, work, within());
+    guard.call(name, true, work, within()).catch((error: unknown) => {
+      throw isNotThere(error) ? noNativeKey(guard.name, reference, error) : error;
+    });
   const ref = await ask('resolve', (options) => guard.provider.resolve(reference, options));
   const info = await ask('describe', (options) => guard.provider.describe(ref, options));
   scope.services.homes.requireAdoptable(guard.name, info.nativeId);
@@ -404,6 +422,17 @@ function cannot({ name, kind }: Provider, operation: CapabilityOperation, spec: 
 
 function noneToAdopt(): ClavigerError {
   return new ClavigerError('INVALID_ARGUMENT', 'the built-in keystore has no native keys to adopt; leave `ref` out');
+}
+
+function isNotThere(error: unknown): error is ClavigerError {
+  return error instanceof ClavigerError && error.code === 'KEY_NOT_FOUND';
+}
+
+function noNativeKey(provider: string, reference: string, cause: ClavigerError): ClavigerError {
+  return new ClavigerError('KEY_NOT_FOUND', `provider \`${provider}\` has no key \`${printable(reference)}\``, {
+    cause,
+    ...(cause.native === undefined ? {} : { native: cause.native }),
+  });
 }
 
 function within(): Within {

@@ -70,11 +70,17 @@ export async function refusedByHome(
 ): Promise<never> {
   if (!(error instanceof ClavigerError) || error.native === undefined || !OF_THE_KEY.has(error.code)) throw error;
   const { services } = scope;
-  const { provider } = error.native;
-  scope.pin(error);
-  services.log.write('error', 'a home refuses its key', { keyId: key.id, provider, code: error.code });
-  await noteRefusal(services, key.tenantId, { key: key.id, keyVersion: version.version, provider, code: error.code });
-  throw error;
+  const { code, native } = error;
+  const { provider } = native;
+  const refusal = new ClavigerError(code, `home \`${provider}\` of key ${key.id} refuses it: ${error.message}`, {
+    resource: key.id,
+    native,
+    cause: error,
+  });
+  scope.pin(refusal);
+  services.log.write('error', 'a home refuses its key', { keyId: key.id, provider, code });
+  await noteRefusal(services, key.tenantId, { key: key.id, keyVersion: version.version, provider, code });
+  throw refusal;
 }
 
 /** Runs `noteHomeRefusal` as the service. */

@@ -104,10 +104,7 @@ export class Homes {
     const found = this.#providers.get(name);
     if (found !== undefined && mayUse(found.tenants, tenantName)) return found.guard;
     const names = this.#namesFor(tenantName);
-    throw new ClavigerError(
-      'INVALID_ARGUMENT',
-      `no provider \`${printable(name)}\` is configured; there ${names.length === 1 ? 'is' : 'are'} ${listed(names)}`,
-    );
+    throw new ClavigerError('INVALID_ARGUMENT', `no provider \`${printable(name)}\` is configured; ${thereAre(names)}`);
   }
 
   /** @throws INVALID_ARGUMENT where there is none of this name, for this tenant */
@@ -115,7 +112,7 @@ export class Homes {
     const found = this.#groups.get(name);
     if (found !== undefined && mayUse(found.tenants, tenantName)) return found;
     const names = [...this.#groups.values()].filter(({ tenants }) => mayUse(tenants, tenantName));
-    const there = names.length === 0 ? '' : `; there is ${listed(names.map((group) => group.name))}`;
+    const there = names.length === 0 ? '' : `; ${thereAre(names.map((group) => group.name))}`;
     throw new ClavigerError('INVALID_ARGUMENT', `no provider group \`${printable(name)}\` is configured${there}`);
   }
 
@@ -196,6 +193,7 @@ function patternOf(text: string): RegExp {
   );
 }
 
-function listed(names: readonly string[]): string {
-  return names.map((name) => `\`${name}\``).join(', ');
+/** ``there is `a` ``, ``there are `a`, `b` ``. */
+function thereAre(names: readonly string[]): string {
+  return `there ${names.length === 1 ? 'is' : 'are'} ${names.map((name) => `\`${name}\``).join(', ')}`;
 }

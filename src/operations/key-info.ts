@@ -35,6 +35,8 @@ export interface BackingInfo {
   readonly ref: string;
   readonly adopted: boolean;
   readonly status: 'live' | 'quarantined' | 'removed';
+  /** Why it is quarantined; null where it is not. */
+  readonly refusal: { readonly code: ErrorCode; readonly at: string } | null;
 }
 
 export interface KeyInfo {
@@ -115,5 +117,6 @@ export function versionInfo(row: KeyVersion): KeyVersionInfo {
 
 function backingInfo({ provider, ref, adopted = false, quarantined, removedAt }: Backing): BackingInfo {
   const status = removedAt !== undefined ? 'removed' : quarantined === undefined ? 'live' : 'quarantined';
-  return { provider, ref, adopted, status };
+  const refusal = quarantined === undefined ? null : { code: quarantined.code, at: isoTime(quarantined.at) };
+  return { provider, ref, adopted, status, refusal };
 }

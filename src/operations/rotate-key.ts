@@ -10,7 +10,7 @@ import { ClavigerError } from '../errors.ts';
 import type { KeyVersion, KeyWithVersions } from '../model/key.ts';
 import { requireUsable, TRANSITIONS } from '../model/state.ts';
 import { newVersion, versionAtHomes } from './create-key.ts';
-import { HOMES_MADE, outsideHomes, requireHomesFit, type MadeHomes } from './home-keys.ts';
+import { HOMES_MADE, noteHomes, outsideHomes, requireHomesFit, type MadeHomes } from './home-keys.ts';
 import { keyInfo, type KeyInfo } from './key-info.ts';
 import type { Effect, Operation } from './operation.ts';
 import { DAY_MS } from './schedule-key-deletion.ts';
@@ -72,7 +72,8 @@ async function rotated(scope: Scope, input: KeyInput, cause: KeyVersion['cause']
       ? await newVersion(scope, key, number, cause, now)
       : versionAtHomes(key, number, cause, now, made);
   const after = withPrimary(found, next.version, now);
-  scope.note({ keyVersion: next.version.version });
+  if (made === undefined) scope.note({ keyVersion: number });
+  else noteHomes(scope, number, made.backings);
   return { output: await keyInfo(scope, after), changes: [...puts(after), ...next.changes] };
 }
 

@@ -67,7 +67,7 @@ export const commonFields = {
     .array(z.string().min(1))
     .default([])
     .describe(
-      'Patterns of native keys that may be adopted, `*` for any characters; none where it is not given. They are held against the native id, as `claviger doctor` shows it.',
+      'Patterns of native keys that may be adopted, `*` for any characters; none where it is not given. They are held against the whole native id, as the guide of the kind has it; a refusal shows it too.',
     ),
 } as const;
 

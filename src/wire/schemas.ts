@@ -175,6 +175,7 @@ export const keyInfo = z.looseObject({
           ref: z.string(),
           adopted: z.boolean(),
           status: z.enum(['live', 'quarantined', 'removed']),
+          refusal: z.looseObject({ code: errorCode, at: z.string() }).nullable(),
         }),
       ),
       refusal: z.looseObject({ provider: z.string(), code: errorCode, at: z.string() }).nullable(),

@@ -39,7 +39,8 @@ async function check(session: Session, { config: named }: { readonly config?: st
   session.answer({ file, config: shown }, () => `${words(config)}\n\nOK: ${file ?? 'the defaults'}`);
 }
 
-function words({ region, listen, tls, store, seal, tenants, audit, alerts, limits, policies }: Config): string {
+function words(config: Config): string {
+  const { region, listen, tls, store, seal, tenants, audit, providers, groups, alerts, limits, policies } = config;
   return record([
     ['listen', `${listen.address}:${listen.port}`],
     [
@@ -58,6 +59,8 @@ function words({ region, listen, tls, store, seal, tenants, audit, alerts, limit
     ['limits', `${limits.cryptoPerSecond} uses and ${limits.changesPerSecond} changes a second for each principal`],
     ['audit', `${audit.refusalsPerSecond} single records a second for refused strangers`],
     ['sinks', namesOf(audit.sinks)],
+    ['providers', providers.length === 0 ? 'the built-in keystore alone' : namesOf(providers)],
+    ['groups', groups.length === 0 ? 'none' : groups.map(groupWords).join(', ')],
     ['alerts', alerts.channels.length === 0 ? 'to the server log only' : namesOf(alerts.channels)],
     ['policies', policies === undefined ? 'the built-in ones' : fileWords(policies)],
   ]);
@@ -66,6 +69,11 @@ function words({ region, listen, tls, store, seal, tenants, audit, alerts, limit
 function tlsOffWords(address: string): string {
   if (isLoopback(address)) return 'off';
   return `off: a server refuses ${address} without --insecure-http`;
+}
+
+/** `payments (2 of aws-main, hsm-1, bao)`. */
+function groupWords({ name, wrapQuorum, members }: Config['groups'][number]): string {
+  return `${name} (${wrapQuorum} of ${members.join(', ')})`;
 }
 
 function namesOf(list: readonly { readonly name: string; readonly kind: string }[]): string {

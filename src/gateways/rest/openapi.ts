@@ -103,6 +103,7 @@ function operationOf(name: string, route: Route): Json {
         headers: {
           'x-request-id': { schema: { type: 'string' }, description: 'always ours; stands in the audit record' },
           'x-claviger-audit': { schema: { type: 'string' }, description: 'log id and index of the audit record' },
+          ...SERVED_BY,
         },
         content: contentOf(route),
       },
@@ -110,6 +111,18 @@ function operationOf(name: string, route: Route): Json {
     },
   };
 }
+
+/** Where homes outside did the work. */
+const SERVED_BY: Json = {
+  'x-claviger-provider': {
+    schema: { type: 'string' },
+    description: 'the providers that did the work, where the key has homes outside',
+  },
+  'x-claviger-failovers': {
+    schema: { type: 'string' },
+    description: 'the providers that were to do it before them and did not; empty for none',
+  },
+};
 
 function contentOf({ media, answer }: Route): Json {
   if (media === BYTES_TYPE) return { [media]: {} };

@@ -36,8 +36,19 @@ export function keyWords(key: KeyInfo): string {
     ['policy', key.hasPolicy ? 'has one of its own; `claviger policy get` shows it' : null],
     ['published', key.published ? 'in the JWKS of the tenant' : null],
     ['homes', homesWords(key)],
+    ['rules', rulesWords(key)],
     ['version', key.primaryVersion === 0 ? null : String(key.primaryVersion)],
   ]);
+}
+
+/** What the rule of a key with homes outside says beyond the usual. */
+function rulesWords({ homes }: KeyInfo): string | null {
+  if (homes === null) return null;
+  const rules = [
+    homes.siblings ? 'each has a key pair of its own' : null,
+    homes.onHomeRefusal === 'quarantine' ? 'one that refuses is taken out' : null,
+  ];
+  return rules.filter((rule) => rule !== null).join('; ') || null;
 }
 
 function homesWords({ homes, versions, primaryVersion }: KeyInfo): string | null {
@@ -49,7 +60,7 @@ function homesWords({ homes, versions, primaryVersion }: KeyInfo): string | null
   return `${names}; ${refusal.provider} refuses: ${refusal.code}, since ${shortTime(refusal.at)}`;
 }
 
-/** A key with all of its versions. */
+/** A key with all of its versions, and where each of them lives. */
 export function wholeKeyWords(key: KeyInfo): string {
   if (key.versions.length === 0) return keyWords(key);
   const rows = key.versions.map(({ version, state, cause, createdAt, expiresAt, providers }) => [
@@ -60,5 +71,19 @@ export function wholeKeyWords(key: KeyInfo): string {
     shortTime(expiresAt),
     providers.join(', '),
   ]);
-  return `${keyWords(key)}\n\n${table(['VERSION', 'STATE', 'CAUSE', 'CREATED', 'EXPIRES', 'HOMES'], rows)}`;
+  const versions = table(['VERSION', 'STATE', 'CAUSE', 'CREATED', 'EXPIRES', 'HOMES'], rows);
+  return [keyWords(key), versions, ...(key.homes === null ? [] : [nativeKeys(key)])].join('\n\n');
+}
+
+function nativeKeys({ versions }: KeyInfo): string {
+  const rows = versions.flatMap(({ version, backings }) =>
+    backings.map(({ provider, ref, adopted, status, refusal }) => [
+      provider,
+      String(version),
+      refusal === null ? status : `${status}: ${refusal.code}, since ${shortTime(refusal.at)}`,
+      adopted ? 'adopted' : 'made here',
+      plain(ref),
+    ]),
+  );
+  return table(['HOME', 'VERSION', 'STATUS', 'ORIGIN', 'NATIVE KEY'], rows);
 }
