@@ -16,17 +16,20 @@ export interface HealthOutput {
   readonly sinks: readonly SinkStatus[];
   /** Witnesses and copies of the log's checkpoints; what went wrong last is told to the system scope only. */
   readonly keepers: readonly KeeperStatus[];
+  /** Those that the caller's tenant may use; all of them for the system scope. */
   readonly providers: readonly ProviderHealth[];
 }
 
 export const getHealth: Operation<Record<string, never>, HealthOutput> = {
   name: 'GetHealth',
-  run(scope) {
+  async run(scope) {
     scope.readTenant();
     const { ledger, keepers, sinks, homes, version } = scope.services;
+    const { systemScope } = scope.principal;
+    const guards = systemScope ? homes.guards : homes.guardsOf((await scope.tenant()).name);
     // Errors name addresses and paths of the whole service.
     const shown = <S extends SinkStatus | KeeperStatus>(status: S): S =>
-      scope.principal.systemScope ? status : { ...status, lastError: null };
+      systemScope ? status : { ...status, lastError: null };
     return {
       output: {
         status: ledger.healthy ? 'ok' : 'failed',
@@ -34,7 +37,7 @@ export const getHealth: Operation<Record<string, never>, HealthOutput> = {
         log: { id: ledger.logId, healthy: ledger.healthy },
         sinks: sinks.status().map(shown),
         keepers: keepers.status().map(shown),
-        providers: homes.guards.map((guard) => providerHealth(guard, scope.principal.systemScope)),
+        providers: guards.map((guard) => providerHealth(guard, systemScope)),
       },
     };
   },

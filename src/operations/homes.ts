@@ -88,6 +88,11 @@ export class Homes {
     return [...this.#providers.values()].map(({ guard }) => guard);
   }
 
+  /** Those that a tenant may use. */
+  guardsOf(tenantName: string): readonly Guard[] {
+    return this.#namesFor(tenantName).map((name) => this.#providers.get(name)!.guard);
+  }
+
   /** Ids of the keys that were used since this was asked last. */
   takeUsed(): ReadonlySet<string> {
     const used = this.#used;

@@ -287,12 +287,16 @@ export class Scope {
    * @throws the refusal of one of its homes, as long as that stands
    */
   async homes({ key }: KeyWithVersions, version: KeyVersion): Promise<VersionHomes> {
-    const pinned = this.#memo.get(PINNED) as ClavigerError | undefined;
-    if (pinned !== undefined) throw pinned;
-    this.#requireUnexpired(key, version);
     this.note({ keyVersion: version.version });
+    const pinned = this.#memo.get(PINNED) as ClavigerError | undefined;
+    if (pinned !== undefined) {
+      this.note({ provider: pinned.native?.provider ?? null });
+      throw pinned;
+    }
+    this.#requireUnexpired(key, version);
     const { refusal } = version;
     if (refusal !== null) {
+      this.note({ provider: refusal.provider });
       throw new ClavigerError(
         refusal.code,
         `home \`${refusal.provider}\` of key ${key.id} refuses it since ${new Date(refusal.at).toISOString()}; no other home is asked until it answers again`,

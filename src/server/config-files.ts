@@ -11,18 +11,20 @@ import { ClavigerError } from '../errors.ts';
 import { PolicyEngine } from '../policy/engine.ts';
 import { systemClock } from '../ports/clock.ts';
 import { alertsSetup } from './alerts-config.ts';
-import type { Config } from './config.ts';
+import { filesOfProviders, type Config } from './config.ts';
 import { readCertificate } from './http-server.ts';
 
-/** @throws INVALID_ARGUMENT for certificate files, policies, sinks or alert channels that would not work */
-export function requireUsableFiles({ tls, policies, audit, alerts }: Config): void {
+/** @throws INVALID_ARGUMENT for certificate files, policies, sinks, alert channels or providers that would not work */
+export function requireUsableFiles(config: Config): void {
+  const { tls, policies, audit, alerts } = config;
   if (tls !== undefined) readCertificate(tls);
   if (policies !== undefined) PolicyEngine.load({ folder: policies });
   alertsSetup(alerts).channels(systemClock);
   requireSinks(audit.sinks);
   for (const sink of audit.sinks) {
-    for (const file of filesOf(sink)) requireThere(sink.name, file);
+    for (const file of filesOf(sink)) requireThere(`the sink \`${sink.name}\``, file);
   }
+  for (const { place, file } of filesOfProviders(config)) requireThere(`\`${place}\``, file);
 }
 
 /** What a sink needs on the disk. */
@@ -32,11 +34,11 @@ function filesOf(sink: SinkOptions): readonly string[] {
   return [ca, certificate, key].filter((file) => file !== undefined);
 }
 
-function requireThere(sink: string, file: string): void {
+function requireThere(what: string, file: string): void {
   try {
     statSync(file);
   } catch (cause) {
-    throw new ClavigerError('INVALID_ARGUMENT', `the sink \`${sink}\` needs \`${file}\`: ${(cause as Error).message}`, {
+    throw new ClavigerError('INVALID_ARGUMENT', `${what} needs \`${file}\`: ${(cause as Error).message}`, {
       cause,
     });
   }

@@ -306,10 +306,9 @@ export function parseConfig(
   }
   const { value, referenced } = resolveReferences(written, folder, environment);
   const parsed = configSchema.safeParse(value);
-  if (!parsed.success) throw mistaken(parsed.error.issues.map(mistakeOf));
+  if (!parsed.success) throw mistaken(parsed.error.issues.map((issue) => mistakeOf(issue, value)));
   const config = parsed.data;
-  requireReferenced(config, referenced);
-  requireNoMistakes(groupMistakes(config.providers, config.groups).map((mistake) => `  ${mistake}`));
+  requireNoMistakes([...plainSecrets(config, referenced), ...groupMistakes(config.providers, config.groups)]);
   if (config.seal?.kind === 'passphrase') requirePassphrase(config.seal.passphrase);
   requireSoundAlerts(config.alerts);
   return withAbsolutePaths(config, folder);
@@ -321,13 +320,12 @@ export function unsealOf(seal: NonNullable<Config['seal']>): Unseal {
   return passphraseUnseal(seal.path, new SecretBytes(Buffer.from(seal.passphrase)), systemRandom);
 }
 
-/** @throws INVALID_ARGUMENT for a secret that stands in the configuration as it is */
-function requireReferenced(config: Parsed, referenced: ReadonlySet<string>): void {
+/** Secrets that stand in the configuration as they are. */
+function plainSecrets(config: Parsed, referenced: ReadonlySet<string>): readonly string[] {
   const schema = z.toJSONSchema(configSchema, { io: 'input' }) as SchemaNode;
-  const plain = markedPaths(schema, config, 'secret').filter((path) => !referenced.has(path));
-  requireNoMistakes(
-    plain.map((path) => `  \`${path}\`: a secret is given as \`\${NAME}\` or \`file:PATH\`, never as it is`),
-  );
+  return markedPaths(schema, config, 'secret')
+    .filter((path) => !referenced.has(path))
+    .map((path) => `\`${path}\`: a secret is given as \`\${NAME}\` or \`file:PATH\`, never as it is`);
 }
 
 function requireNoMistakes(mistakes: readonly string[]): void {
@@ -335,7 +333,8 @@ function requireNoMistakes(mistakes: readonly string[]): void {
 }
 
 function mistaken(mistakes: readonly string[]): ClavigerError {
-  return new ClavigerError('INVALID_ARGUMENT', `the configuration has mistakes:\n${mistakes.join('\n')}`);
+  const lines = mistakes.map((mistake) => `  ${mistake}`);
+  return new ClavigerError('INVALID_ARGUMENT', `the configuration has mistakes:\n${lines.join('\n')}`);
 }
 
 /** A configuration as it may be shown: every secret, which has come from its reference by now, is masked. */
@@ -395,28 +394,54 @@ function withAbsoluteFiles(providers: Parsed['providers'], folder: string): Pars
 
 function requirePassphrase(passphrase: string): void {
   if (passphrase.length >= PASSPHRASE_BYTES_MIN) return;
-  throw mistaken([`  \`seal.passphrase\`: has at least ${PASSPHRASE_BYTES_MIN} characters`]);
+  throw mistaken([`\`seal.passphrase\`: has at least ${PASSPHRASE_BYTES_MIN} characters`]);
 }
 
 /** One mistake: its path, what is wrong, and what is allowed. */
-function mistakeOf(issue: z.core.$ZodIssue): string {
+function mistakeOf(issue: z.core.$ZodIssue, written: unknown): string {
   const place = issue.path.length === 0 ? 'the top' : `\`${issue.path.map(String).join('.')}\``;
   if (issue.code === 'unrecognized_keys') {
-    return `  ${place}: there is no \`${issue.keys.join('`, `')}\`; there are ${fieldsAt(issue.path).join(', ')}`;
+    const { fields } = formsAt(issue.path, written);
+    return `${place}: there is no \`${issue.keys.join('`, `')}\`; there are ${fields.join(', ')}`;
   }
-  return `  ${place}: ${issue.message.replace(/^Invalid input: /, '')}`;
+  if (issue.code === 'invalid_union' && issue.discriminator !== undefined) {
+    const { kinds } = formsAt(issue.path.slice(0, -1), written);
+    return `${place}: must be one of ${kinds.join(', ')}`;
+  }
+  const message = issue.message.replace(/^Invalid input: /, '');
+  return `${place}: ${message.replace(/^(expected .*), received undefined$/, 'is missing; $1')}`;
 }
 
-/** Names of the fields that the schema has at a path. */
-function fieldsAt(path: readonly PropertyKey[]): readonly string[] {
+interface Forms {
+  /** Names of the fields; where the value says which kind it is, of that kind alone. */
+  readonly fields: readonly string[];
+  readonly kinds: readonly string[];
+}
+
+/** What the schema has at a path of a written configuration. */
+function formsAt(path: readonly PropertyKey[], written: unknown): Forms {
   let forms: readonly SchemaNode[] = [z.toJSONSchema(configSchema, { io: 'input' }) as SchemaNode];
+  let value = written;
   for (const part of path) {
-    forms = forms.flatMap(({ properties, items }) => {
-      const below = typeof part === 'number' ? items : properties?.[String(part)];
-      return below === undefined ? [] : (below.oneOf ?? [below]);
-    });
+    const below = forms.flatMap(
+      ({ properties, items }) => (typeof part === 'number' ? items : properties?.[String(part)]) ?? [],
+    );
+    forms = below.flatMap((node) => node.oneOf ?? [node]);
+    value = (value as Readonly<Record<PropertyKey, unknown>>)[part];
   }
-  return [...new Set(forms.flatMap(({ properties }) => Object.keys(properties ?? {})))];
+  const { kind } = value as { readonly kind?: unknown };
+  const own = forms.filter(({ properties }) => properties?.['kind']?.const === kind);
+  const names = (own.length > 0 ? own : forms).flatMap(({ properties }) => Object.keys(properties ?? {}));
+  return { fields: [...new Set(names)], kinds: forms.flatMap(({ properties }) => String(properties?.['kind']?.const)) };
+}
+
+/** Files that the providers of a configuration need, each with its place. */
+export function filesOfProviders({ providers }: Config): readonly { readonly place: string; readonly file: string }[] {
+  const schema = z.toJSONSchema(providersSchema, { io: 'input' }) as SchemaNode;
+  return markedPaths(schema, providers, 'path').map((path) => ({
+    place: `providers.${path}`,
+    file: path.split('.').reduce((node, part) => (node as Node)[part], providers as unknown) as string,
+  }));
 }
 
 function withAbsolutePaths(config: Parsed, folder: string): Config {

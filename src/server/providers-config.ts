@@ -59,18 +59,29 @@ const group = z
     message: 'must not be more than there are `members`',
   });
 
+/** Told at the second of two that have one name. */
+function requireNames(list: readonly { readonly name: string }[], context: z.RefinementCtx, taken = ''): void {
+  list.forEach(({ name }, at) => {
+    const before = list.findIndex((other) => other.name === name);
+    const message =
+      name === taken
+        ? `\`${name}\` is the built-in keystore; take another name`
+        : before < at
+          ? `\`${name}\` is the name of number ${before} already`
+          : null;
+    if (message !== null) context.addIssue({ code: 'custom', path: [at, 'name'], message });
+  });
+}
+
 export const providersSchema = z
   .array(providerConfig)
-  .refine((list) => new Set(list.map(({ name }) => name)).size === list.length, 'have names of their own')
-  .refine((list) => list.every(({ name }) => name !== SOFTWARE_PROVIDER_NAME), {
-    message: `must not be named \`${SOFTWARE_PROVIDER_NAME}\`: that is the built-in keystore`,
-  })
+  .superRefine((list, context) => requireNames(list, context, SOFTWARE_PROVIDER_NAME))
   .default([])
   .describe('Services and devices that keys live in, beside the built-in keystore.');
 
 export const groupsSchema = z
   .array(group)
-  .refine((list) => new Set(list.map(({ name }) => name)).size === list.length, 'have names of their own')
+  .superRefine((list, context) => requireNames(list, context))
   .default([])
   .describe('Providers that keys live in together.');
 

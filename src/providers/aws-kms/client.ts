@@ -98,6 +98,10 @@ async function authorities({ name, caFile }: AwsKmsConfig): Promise<{ readonly c
   try {
     return { ca: await readFile(caFile) };
   } catch (cause) {
-    throw new ClavigerError('PROVIDER_MISCONFIGURED', `cannot read \`caFile\` of provider \`${name}\``, { cause });
+    throw new ClavigerError(
+      'PROVIDER_MISCONFIGURED',
+      `cannot read \`caFile\` of provider \`${name}\`: ${(cause as Error).message}`,
+      { cause },
+    );
   }
 }
