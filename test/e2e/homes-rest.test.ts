@@ -704,7 +704,7 @@ groups:
     assert.ok(!told.includes('hunter2'));
   });
 
-  const withFiles = (folderOfFiles: string): object => ({
+  const withFiles = (folderOfFiles: string, caFile = 'ca.pem'): object => ({
     store: { folder: 'data' },
     providers: [
       {
@@ -713,7 +713,7 @@ groups:
         region: 'eu-west-1',
         endpoint: 'https://127.0.0.1:1',
         credentials: { accessKeyId: 'x', secretAccessKey: `file:${folderOfFiles}/secret` },
-        caFile: `${folderOfFiles}/ca.pem`,
+        caFile: `${folderOfFiles}/${caFile}`,
       },
     ],
     groups: [{ name: 'g', members: ['c', 'software'], wrapQuorum: 2 }],
@@ -755,9 +755,7 @@ groups:
   });
 
   test('of a provider that cannot be opened stops the start, in one message', async () => {
-    writeFileSync(join(own, 'files', 'ca.pem'), 'no certificate');
-    const config = { ...withFiles('files'), listen: { port: 0 } } as { providers: Record<string, unknown>[] };
-    config.providers[0]!['caFile'] = 'files/none.pem';
+    const config = { ...withFiles('files', 'none.pem'), listen: { port: 0 } };
     writeFileSync(join(own, 'start.yaml'), JSON.stringify(config));
     const { code, stderr } = await runCli(['dev', '--config', join(own, 'start.yaml')]);
     assert.equal(code, 1);

@@ -100,7 +100,11 @@ async function checkHealth(client: ClavigerClient): Promise<readonly Finding[]> 
             'health',
             `version ${version}, log and ${providers.length} provider${providers.length === 1 ? '' : 's'} ok`,
           )
-        : fail('health', what, sick.length > 0 ? '`claviger providers` shows why' : 'look at the messages of the server'),
+        : fail(
+            'health',
+            what,
+            sick.length > 0 ? '`claviger providers` shows why' : 'look at the messages of the server',
+          ),
       ...keepers.map(keeperFinding),
       ...sinks.map(sinkFinding),
     ];
