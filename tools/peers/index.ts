@@ -8,6 +8,7 @@ import { type MotoPaths, moto } from './moto.ts';
 import { type GoPaths, golog, goverify, gowitness } from './go.ts';
 import { type LocalKmsPaths, localKms } from './local-kms.ts';
 import type { Peer } from './peer.ts';
+import { type Pkcs11FaultsPaths, pkcs11Faults } from './pkcs11-faults.ts';
 import { type PrometheusPaths, prometheus } from './prometheus.ts';
 import { type FolderPaths, type PythonPaths, python, vectors } from './python.ts';
 import { type RsyslogPaths, rsyslog } from './rsyslog.ts';
@@ -30,6 +31,7 @@ export interface PeerPaths {
   readonly prometheus: PrometheusPaths;
   readonly smtp: SmtpPaths;
   readonly softhsm: SoftHsmPaths;
+  readonly 'pkcs11-faults': Pkcs11FaultsPaths;
   readonly 'disk-shim': DiskShimPaths;
   readonly moto: MotoPaths;
   readonly 'local-kms': LocalKmsPaths;
@@ -51,6 +53,7 @@ export const PEERS: { readonly [Name in PeerName]: Peer<PeerPaths[Name]> } = {
   prometheus,
   smtp,
   softhsm,
+  'pkcs11-faults': pkcs11Faults,
   'disk-shim': diskShim,
   moto,
   'local-kms': localKms,

@@ -242,7 +242,17 @@ export class Pkcs11Key implements HomeKey {
       const vague = this.#desk.vagueCodes.map(returnName).includes(error.native?.code ?? '');
       if (!vague) throw error;
       await probe(this.#desk.random.bytes(PROBE_BYTES));
-      throw this.#doesNotOpen(error);
+      // The key is well; only what does not open now either is at fault.
+      return this.#openedAgain(open, error);
+    }
+  }
+
+  async #openedAgain(open: () => Promise<Buffer>, before: ClavigerError): Promise<Buffer> {
+    try {
+      return await open();
+    } catch (error) {
+      const isSame = error instanceof ClavigerError && error.native?.code === before.native?.code;
+      throw isSame ? this.#doesNotOpen(before) : error;
     }
   }
 

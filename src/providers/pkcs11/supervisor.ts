@@ -39,6 +39,8 @@ const CHANGER_IDLE_MS = 60_000;
 const STABLE_MS = 1000;
 /** For so long `close` waits for logins that are under way. */
 const LOGIN_WAIT_MS = 3000;
+/** What the end of a host that was asked to end is told as. */
+const ENDED_WELL = 'exit 0:';
 const BACKOFF_MS_MIN = 100;
 const BACKOFF_MS_MAX = 30_000;
 
@@ -83,6 +85,8 @@ export class Supervisor {
   readonly #window: number;
   readonly #all = new Set<HostProcess>();
   readonly #ready = new Set<HostProcess>();
+  /** Hosts that came up once. */
+  readonly #served = new WeakSet<HostProcess>();
   readonly #calls = new Set<Call>();
   #waiting: Call[] = [];
   /** Hosts that are being started. */
@@ -91,6 +95,7 @@ export class Supervisor {
   /** Slots that wait before they try again to start a host. */
   #resting = 0;
   #changer: Promise<HostProcess> | null = null;
+  #changerHost: HostProcess | null = null;
   #changes = 0;
   #changerIdle: NodeJS.Timeout | undefined;
   #ticker: NodeJS.Timeout | undefined;
@@ -230,7 +235,9 @@ export class Supervisor {
       this.#starts.delete(start);
     });
     if (started.kind === 'host' && !this.#isUsable()) started.host.kill();
-    return started.kind === 'host' && this.#isUsable() ? started.host : this.#notStarted(started);
+    if (started.kind !== 'host' || !this.#isUsable()) return this.#notStarted(started);
+    this.#served.add(started.host);
+    return started.host;
   }
 
   #spawned(host: HostProcess): void {
@@ -249,9 +256,10 @@ export class Supervisor {
   }
 
   #gone(host: HostProcess, lastWords: string): void {
-    const wasReady = this.#ready.delete(host);
+    this.#ready.delete(host);
     this.#all.delete(host);
-    if (!wasReady || !this.#isUsable()) return;
+    // One that never came up is told of by the reason of that.
+    if (!this.#served.has(host) || lastWords.startsWith(ENDED_WELL) || !this.#isUsable()) return;
     // A library could print anything that it was given.
     const words = lastWords.replaceAll(this.#options.pin, '[secret]');
     this.#tell('warn', `a host process ended, and another one starts: ${words}`);
@@ -277,7 +285,10 @@ export class Supervisor {
       this.#changer = null;
       throw this.#refusal() ?? this.#down();
     }
-    void host.ended().then(() => (this.#changer = null));
+    this.#changerHost = host;
+    void host.ended().then(() => {
+      if (this.#changerHost === host) this.#changer = null;
+    });
     return host;
   }
 
@@ -407,7 +418,11 @@ export class Supervisor {
   /** Failures in a row, or the loss of the library, end a host. */
   #blame(host: HostProcess, atOnce = false): void {
     host.failures += 1;
-    if (atOnce || host.failures >= FAILURES_MAX) host.kill();
+    if (!atOnce && host.failures < FAILURES_MAX) return;
+    // Nobody asks it any more while it ends.
+    this.#ready.delete(host);
+    if (this.#changerHost === host) this.#changer = null;
+    host.kill();
   }
 
   /** What waited, to hosts that have room. */
