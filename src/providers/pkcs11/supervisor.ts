@@ -92,8 +92,8 @@ export class Supervisor {
   /** Hosts that are being started. */
   #coming = 0;
   readonly #starts = new Set<Promise<Started>>();
-  /** Slots that wait before they try again to start a host. */
-  #resting = 0;
+  /** Slots whose last host could not be started, or did not live long. */
+  readonly #failing = new Set<number>();
   #changer: Promise<HostProcess> | null = null;
   #changerHost: HostProcess | null = null;
   #changes = 0;
@@ -129,7 +129,7 @@ export class Supervisor {
 
   /** Starts the hosts; resolves when one is ready, or something is known to be wrong, or the time is over. */
   async start(waitMs: number): Promise<void> {
-    for (let slot = 0; slot < this.#options.hosts; slot += 1) void this.#keepAlive();
+    for (let slot = 0; slot < this.#options.hosts; slot += 1) void this.#keepAlive(slot);
     this.#canaryTimer = setInterval(() => void this.#watch(), this.#options.canaryEveryMs);
     this.#canaryTimer.unref();
     await Promise.race([this.#firstNews.promise, sleep(waitMs, undefined, { ref: false })]);
@@ -190,37 +190,36 @@ export class Supervisor {
   // Hosts.
 
   /** One slot of the pool: a host, and the next one when it is gone. */
-  async #keepAlive(): Promise<void> {
+  async #keepAlive(slot: number): Promise<void> {
     let failures = 0;
     while (this.#isUsable()) {
       const host = await this.#startHost(this.#options.settings, false);
       if (host !== null) {
+        this.#failing.delete(slot);
         this.#ready.add(host);
         this.#lastError = null;
         this.#firstNews.resolve();
         this.#pump();
         await host.ended();
-        failures = performance.now() - host.startedAt > STABLE_MS ? 0 : failures + 1;
-      } else {
-        failures += 1;
       }
-      if (failures > 0) await this.#rest(Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** (failures - 1)), host === null);
+      failures = host !== null && performance.now() - host.startedAt > STABLE_MS ? 0 : failures + 1;
+      if (failures === 0) continue;
+      const waitMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** (failures - 1));
+      if (host === null || waitMs > STABLE_MS) this.#fails(slot);
+      await this.#pause(waitMs);
     }
   }
 
   /** Calls wait for a host that will be there soon, not for one that could not be started. */
-  async #rest(ms: number, failed: boolean): Promise<void> {
-    const counts = failed || ms > STABLE_MS;
-    if (counts) this.#resting += 1;
+  #fails(slot: number): void {
+    this.#failing.add(slot);
     this.#firstNews.resolve();
     if (this.#isDown()) for (const call of this.#waiting.splice(0)) this.#fail(call, this.#down());
-    await this.#pause(ms);
-    if (counts) this.#resting -= 1;
   }
 
-  /** No host, and none on its way. */
+  /** No host, and none of which it is likely that it comes soon. */
   #isDown(): boolean {
-    return this.#ready.size === 0 && this.#resting === this.#options.hosts;
+    return this.#ready.size === 0 && this.#failing.size === this.#options.hosts;
   }
 
   /** Null where there is none; why, is known then. */
