@@ -32,6 +32,7 @@ import { systemClock, type Clock } from '../ports/clock.ts';
 import { silentLog, type Log } from '../ports/log.ts';
 import type { Random } from '../ports/random.ts';
 import { commonConfig } from '../providers/config.ts';
+import type { KeyHandle } from '../providers/key-handle.ts';
 import { SOFTWARE_PROVIDER_NAME, SoftwareHome, SoftwareProvider } from '../providers/software/index.ts';
 import { Keyring } from '../seal/keyring.ts';
 import type { Unseal } from '../seal/root-key.ts';
@@ -179,11 +180,13 @@ async function openLocked(
     onForget: (keyHandleId) => ledger.forget(keyHandleId),
   });
 
-  const home = new SoftwareHome(async (keyId, version) => {
+  const home = new SoftwareHome(async (keyId, number) => {
     const found = await cache.key(keyId);
-    if (found === null) throw new ClavigerError('KEY_NOT_FOUND', `key \`${keyId}\` does not exist`);
-    const { tenantId, spec } = found.key;
-    return software.key({ tenantId, keyId, version, spec });
+    const version = found?.versions.find((candidate) => candidate.version === number);
+    if (found === null || version === undefined) return null;
+    const { tenantId, spec, usage } = found.key;
+    const load = (): KeyHandle | Promise<KeyHandle> => software.key({ tenantId, keyId, version: number, spec });
+    return { spec, usage, publicKey: version.publicKey, load };
   }, random);
   const metrics = new ServerMetrics({ tenantName: async (id) => (await cache.tenant(id))?.name ?? id });
   counting = metrics;
