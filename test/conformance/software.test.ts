@@ -45,7 +45,7 @@ const harness: ConformanceHarness = {
   },
   references: {
     unknown: [`${randomUUID()}/1`],
-    malformed: ['', 'software', `${randomUUID()}`, `${randomUUID()}/0`, `${randomUUID()}/01`, 'x/1'],
+    malformed: ['', 'software', randomUUID(), `${randomUUID()}/0`, `${randomUUID()}/01`, 'x/1'],
   },
 };
 
