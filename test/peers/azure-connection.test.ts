@@ -141,8 +141,8 @@ describe('the connection to Azure', () => {
       reset: 'PROVIDER_UNAVAILABLE',
       garbage: 'PROVIDER_UNAVAILABLE',
       nonsense: 'PROVIDER_UNAVAILABLE',
-      corrupt: 'PROVIDER_UNAVAILABLE',
-      'other-key': 'PROVIDER_UNAVAILABLE',
+      corrupt: 'PROVIDER_INTEGRITY',
+      'other-key': 'PROVIDER_INTEGRITY',
     };
 
     for (const fault of FAULTS) {

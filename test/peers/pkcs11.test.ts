@@ -212,7 +212,7 @@ describe('asynchronous lanes', () => {
     try {
       const { ref } = await make('AES-256-GCM', 'encrypt-decrypt');
       const wrapped = lazy.key(ref, 'AES-256-GCM').wrap!.wrap(randomBytes(32), {}, soon);
-      await assert.rejects(wrapped, { code: 'PROVIDER_UNAVAILABLE', message: /ciphertext/ });
+      await assert.rejects(wrapped, { code: 'PROVIDER_INTEGRITY', message: /ciphertext/ });
     } finally {
       await lazy.close();
     }

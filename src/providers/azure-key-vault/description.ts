@@ -9,7 +9,7 @@ import type { DeletedKey, KeyProperties, KeyVaultKey } from '@azure/keyvault-key
 import type { BackingInfo, BackingState } from '../provider.ts';
 import { onlyWraps, usageOfOps } from './algorithms.ts';
 import type { AzureKeyVaultConfig } from './config.ts';
-import { integrityError } from './errors.ts';
+import { integrityError, unreadableError } from './errors.ts';
 import { shapeOf } from './jwk.ts';
 import { nativeIdOf, parseKeyId, type KeyReference } from './reference.ts';
 
@@ -32,7 +32,7 @@ interface Known {
   readonly asked?: KeyReference;
 }
 
-/** @throws PROVIDER_UNAVAILABLE (integrity) where it is no key, or another than was asked for */
+/** @throws PROVIDER_INTEGRITY where it is another key than was asked for, PROVIDER_UNAVAILABLE where it is none */
 export function infoOf(vault: Vault, native: KeyVaultKey, known: Known): BackingInfo {
   return describe(vault, native, known, stateOf(native.properties));
 }
@@ -80,7 +80,7 @@ function describe(
   if (asked !== undefined && (name.toLowerCase() !== asked.name.toLowerCase() || version !== asked.version))
     throw integrityError(provider, 'it is another key');
   const { key, keyOperations = [], properties } = native;
-  if (key === undefined) throw integrityError(provider, 'it has no key');
+  if (key === undefined) throw unreadableError(provider, 'it has no key');
   const shape = shapeOf(key);
   const standsIn = !managedHsm && key.kty?.startsWith('RSA') === true && onlyWraps(keyOperations);
   return {
@@ -98,7 +98,8 @@ function describe(
 }
 
 function partsOf(provider: string, id: string | undefined): KeyReference & { readonly host: string } {
-  const parts = id === undefined ? null : parseKeyId(id);
+  if (id === undefined) throw unreadableError(provider, 'it has no id of a key');
+  const parts = parseKeyId(id);
   if (parts === null || parts.version === null) throw integrityError(provider, 'the id of the key is none');
   return { host: parts.host, name: parts.name, version: parts.version };
 }

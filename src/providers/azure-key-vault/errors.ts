@@ -109,7 +109,7 @@ export function azureError(provider: string, thrown: unknown, asked: Asked): Cla
   if (thrown instanceof ClavigerError) return thrown;
   const error = thrown as RestErrorLike;
   // The client stumbles over an answer that lacks what every answer has.
-  if (thrown instanceof TypeError) return integrityError(provider, 'it is no answer to what was asked');
+  if (thrown instanceof TypeError) return unreadableError(provider, 'it is none to what was asked');
   const { statusCode } = error;
   const service = error.details?.error;
   const code = innermost(service)?.code ?? service?.code ?? error.code ?? null;
@@ -132,10 +132,17 @@ export function endedError(provider: string, signal: AbortSignal): ClavigerError
     : new ClavigerError('CANCELED', 'the request was canceled', { native });
 }
 
-/** An answer that cannot be right, whoever changed it. */
+/** An answer that cannot be right, whoever changed it. No other home is asked in its place. */
 export function integrityError(provider: string, what: string): ClavigerError {
-  return new ClavigerError('PROVIDER_UNAVAILABLE', `\`${provider}\` gave an answer that cannot be right: ${what}`, {
+  return new ClavigerError('PROVIDER_INTEGRITY', `\`${provider}\` gave an answer that cannot be right: ${what}`, {
     native: { provider, code: 'integrity', requestId: null },
+  });
+}
+
+/** What came is no answer of a vault: a part that every answer has is not there. Another home may be asked. */
+export function unreadableError(provider: string, what: string): ClavigerError {
+  return new ClavigerError('PROVIDER_UNAVAILABLE', `\`${provider}\` did not give an answer of a vault: ${what}`, {
+    native: { provider, code: 'unreadable', requestId: null },
   });
 }
 

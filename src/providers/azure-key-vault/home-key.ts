@@ -31,7 +31,7 @@ import {
 } from './algorithms.ts';
 import type { KeyAnswer, VaultConnection } from './client.ts';
 import type { AzureKeyVaultConfig } from './config.ts';
-import { integrityError } from './errors.ts';
+import { integrityError, unreadableError } from './errors.ts';
 import type { KeyReference } from './reference.ts';
 
 const OPENS = { opens: true };
@@ -193,10 +193,11 @@ class NativeKey {
     const answer = await this.#connection.use(this.#key, options, (key, call) =>
       key.encrypt({ algorithm: 'A256GCM', plaintext, additionalAuthenticatedData }, call),
     );
+    const ciphertext = this.#exactly([plaintext.length], answer);
     const { iv, authenticationTag: tag } = answer;
     if (iv?.length !== GCM_IV_BYTES || tag?.length !== GCM_TAG_BYTES)
       throw integrityError(this.#provider, 'nonce or tag have another length');
-    return this.#made(Buffer.concat([iv, tag, this.#exactly([plaintext.length], answer)]));
+    return this.#made(Buffer.concat([iv, tag, ciphertext]));
   }
 
   async #gcmOpen(
@@ -222,9 +223,10 @@ class NativeKey {
     return { value, version: this.#key.version };
   }
 
+  /** Whoever has the public key can wrap what is none: that is no fault of the service's. */
   #dataKey(answer: KeyAnswer): Buffer {
-    const dataKey = this.#atMost(DATA_KEY_BYTES_MAX, answer);
-    if (dataKey.length === 0) throw integrityError(this.#provider, 'a data key is empty');
+    const dataKey = this.#bytes(answer);
+    if (dataKey.length === 0 || dataKey.length > DATA_KEY_BYTES_MAX) throw invalidCiphertext();
     return dataKey;
   }
 
@@ -244,7 +246,7 @@ class NativeKey {
     const given: unknown = result;
     // The SDK leaves the empty text as it is.
     if (given === '') return Buffer.alloc(0);
-    if (!(given instanceof Uint8Array)) throw integrityError(this.#provider, 'it has no value');
+    if (!(given instanceof Uint8Array)) throw unreadableError(this.#provider, 'it has no value');
     return Buffer.from(given.buffer, given.byteOffset, given.byteLength);
   }
 }

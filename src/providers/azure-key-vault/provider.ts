@@ -10,7 +10,7 @@ import type { Adapter } from '../registry.ts';
 import { capabilitiesOf } from './algorithms.ts';
 import { VaultConnection, type Transport } from './client.ts';
 import { azureKeyVaultSchema, type AzureKeyVaultConfig } from './config.ts';
-import { integrityError } from './errors.ts';
+import { integrityError, unreadableError } from './errors.ts';
 import { deletedInfoOf, infoOf, unseenInfoOf } from './description.ts';
 import { homeKey } from './home-key.ts';
 import { VaultLifecycle, deletedKey } from './lifecycle.ts';
@@ -125,8 +125,8 @@ export class AzureKeyVaultProvider implements Provider {
     for (let left = bytes; left > 0; left -= RANDOM_BYTES_MAX) {
       const count = Math.min(left, RANDOM_BYTES_MAX);
       const part = await this.#connection.call(options, (client, call) => client.getRandomBytes(count, call));
-      if (!(part instanceof Uint8Array) || part.length !== count)
-        throw integrityError(this.name, 'random bytes of another length');
+      if (!(part instanceof Uint8Array)) throw unreadableError(this.name, 'it has no random bytes');
+      if (part.length !== count) throw integrityError(this.name, 'random bytes of another length');
       parts.push(part);
     }
     return Buffer.concat(parts);

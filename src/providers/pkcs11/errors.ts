@@ -122,6 +122,11 @@ export function hostError(provider: string, code: ErrorCode, message: string, na
   return new ClavigerError(code, message, { native: { provider, code: native, requestId: null } });
 }
 
+/** The token gave what it cannot give, or made what it was not told to. No other home is asked in its place. */
+export function integrityError(provider: string, message: string): ClavigerError {
+  return hostError(provider, 'PROVIDER_INTEGRITY', message, 'INTEGRITY');
+}
+
 function byNumber<T>(rows: Readonly<Partial<Record<ReturnName, T>>>): ReadonlyMap<number, T> {
   return new Map(Object.entries(rows).map(([name, value]) => [CKR[name as ReturnName], value]));
 }

@@ -39,7 +39,7 @@ import {
 import { deriveUse, gcmUse, signUse, wrapUse, type KeyUse, type TokenClient } from './client.ts';
 import { returnName } from './cryptoki.ts';
 import { ecdsaToDer } from './ecdsa.ts';
-import { hostError } from './errors.ts';
+import { integrityError } from './errors.ts';
 import { NONCE_BYTES, TAG_BYTES, type KeyClass, type UseName } from './protocol.ts';
 import { refOf } from './reference.ts';
 
@@ -302,7 +302,7 @@ export class Pkcs11Key implements HomeKey {
   }
 
   #unsound(what: string): ClavigerError {
-    return hostError(this.#desk.provider, 'PROVIDER_UNAVAILABLE', `the token gave ${what}, which is none`, 'INTEGRITY');
+    return integrityError(this.#desk.provider, `the token gave ${what}, which is none`);
   }
 }
 

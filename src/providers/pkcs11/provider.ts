@@ -15,7 +15,7 @@ import type { BackingInfo, CallOptions, Capability, Health, KeyLifecycle, Provid
 import { Abilities, abilityName, SPEC_MECHANISMS } from './algorithms.ts';
 import { CANARY_LABEL, CANARY_SPEC } from './canary.ts';
 import { TokenClient } from './client.ts';
-import { hostError } from './errors.ts';
+import { integrityError } from './errors.ts';
 import { Pkcs11Key, type KeyDesk } from './key.ts';
 import type { Profile } from './profiles.ts';
 import type { FoundKey, MechanismInfo, TokenFacts } from './protocol.ts';
@@ -109,7 +109,7 @@ export class Pkcs11Provider implements Provider {
       const wanted = Math.min(left, RANDOM_BYTES_MAX);
       const part = await this.#client.random(wanted, options);
       if (part.length !== wanted) {
-        throw hostError(this.name, 'PROVIDER_UNAVAILABLE', 'the token gave too few random bytes', 'INTEGRITY');
+        throw integrityError(this.name, 'the token gave too few random bytes');
       }
       parts.push(part);
     }
@@ -151,7 +151,7 @@ export class Pkcs11Provider implements Provider {
     if (info.spec === spec && usage === 'sign-verify') await this.#requireSigns(info, options);
     if (info.spec === spec) return info;
     await this.#client.destroy(found.id, options);
-    throw hostError(this.name, 'PROVIDER_UNAVAILABLE', 'the token made another key than it was told to', 'INTEGRITY');
+    throw integrityError(this.name, 'the token made another key than it was told to');
   }
 
   /** A new pair signs once, and its own public key verifies it: FIPS 140-3, the pairwise consistency test. */
@@ -168,7 +168,7 @@ export class Pkcs11Provider implements Provider {
     if (valid) return;
     await this.#client.destroy(idOf(ref).toString('hex'), options);
     const message = 'a signature of the new key does not verify, so the key was destroyed';
-    throw hostError(this.name, 'PROVIDER_UNAVAILABLE', message, 'INTEGRITY');
+    throw integrityError(this.name, message);
   }
 
   async #import(wanted: WantedKey, material: Uint8Array, options: CallOptions): Promise<BackingInfo> {

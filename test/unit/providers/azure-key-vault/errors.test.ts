@@ -86,6 +86,11 @@ test('an answer that could not be read is not repeated', () => {
   assert.equal(inspect(error, { depth: 20 }).includes('a-plaintext'), false);
 });
 
+test('what the client stumbles over is no answer', () => {
+  const error = azureError('azure', new TypeError('cannot read properties of undefined'), { opens: true });
+  assert.deepEqual([error.code, error.native?.code], ['PROVIDER_UNAVAILABLE', 'unreadable']);
+});
+
 test('what did not reach the service is PROVIDER_UNAVAILABLE; a foreign challenge is a mistake of the configuration', () => {
   for (const code of [
     'ECONNREFUSED',
