@@ -6,6 +6,7 @@
 import type { Scenario } from '../bench.ts';
 import { flood } from './flood.ts';
 import { homes } from './homes.ts';
+import { hsm } from './hsm.ts';
 import { idleConnections } from './idle-connections.ts';
 import { mixed } from './mixed.ts';
 import { slowClient } from './slow-client.ts';
@@ -21,5 +22,6 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'idle-connections': idleConnections,
   flood,
   homes,
+  hsm,
   soak,
 };
