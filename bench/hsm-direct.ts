@@ -23,7 +23,7 @@ module.C_Initialize();
 try {
   const slot = module.C_GetSlotList(true).find((candidate) => module.C_GetTokenInfo(candidate).label.trim() === label)!;
   const session = module.C_OpenSession(slot, pkcs11js.CKF_SERIAL_SESSION | pkcs11js.CKF_RW_SESSION);
-  module.C_Login(session, pkcs11js.CKU_USER, process.env['PIN']!);
+  module.C_Login(session, pkcs11js.CKU_USER, process.env['PIN']);
   const { privateKey } = module.C_GenerateKeyPair(
     session,
     { mechanism: pkcs11js.CKM_EC_KEY_PAIR_GEN },
