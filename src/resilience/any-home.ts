@@ -9,7 +9,8 @@
  */
 import { ClavigerError, toClavigerError } from '../errors.ts';
 import type { CallOptions } from '../providers/provider.ts';
-import { allFailed, balanced, turnsOf, type GroupSettings, type Home } from './group.ts';
+import { allFailed, balanced, COME_BACK_MS, turnsOf, type GroupSettings, type Home } from './group.ts';
+import { NotCalledError } from './guard.ts';
 import { Stop } from './in-time.ts';
 import { canceledBy, mayFailOver } from './verdict.ts';
 
@@ -70,11 +71,12 @@ class Turns<T> {
     this.#deadlineMs = performance.now() + settings.deadlineMs;
   }
 
-  /** Asks a home, which gets an equal share of the time that is left for it and for those after it. */
-  ask(turn: number, signal: AbortSignal, refused?: (error: ClavigerError) => void): Promise<T> {
-    const home = this.homes[turn]!;
+  /** Asks a home, which gets an equal share of the time that is left for it and for those that may be asked after it. */
+  ask(home: Home, signal: AbortSignal, refused?: (error: ClavigerError) => void): Promise<T> {
     const nowMs = performance.now();
-    const deadlineMs = nowMs + (this.#deadlineMs - nowMs) / (this.homes.length - turn);
+    const after = this.homes.length - 1 - this.homes.indexOf(home);
+    const shares = this.homes.includes(home) ? 1 + after + Math.min(1, this.#down().length) : 1;
+    const deadlineMs = nowMs + (this.#deadlineMs - nowMs) / shares;
     const work = (options: CallOptions): Promise<T> => this.#work(home, options);
     const within = { signal, deadlineMs, ...(refused === undefined ? {} : { refused }) };
     return home.guard.call(this.#operation, this.#idempotent, work, within);
@@ -85,14 +87,30 @@ class Turns<T> {
    *
    * @returns true where another may be asked
    */
-  failed(turn: number, error: ClavigerError): boolean {
-    this.#failed.set(this.homes[turn]!, error);
+  failed(home: Home, error: ClavigerError): boolean {
+    this.#failed.set(home, error);
     return mayFailOver(error, this.#idempotent);
   }
 
-  answered(turn: number, value: T): Answered<T> {
-    const home = this.homes[turn]!;
-    if (turn === 0 && this.#wanted[0] === home) return { value, home, failovers: [] };
+  /** The first of the homes that were not called to come back; null where none does so soon. */
+  async comesBack(untilMs: number, signal: AbortSignal): Promise<Home | null> {
+    using stop = new Stop(signal);
+    const waits = this.#down().map(async (home) => {
+      if (await home.guard.comesBack(untilMs, stop.signal)) return home;
+      throw home.guard.absence();
+    });
+    const first = await Promise.any(waits).catch(() => null);
+    stop.abort(new ClavigerError('CANCELED', 'another home has come back'));
+    return first;
+  }
+
+  /** Until when a home that is down is waited for, from now. */
+  get patientUntilMs(): number {
+    return Math.min(this.#deadlineMs, performance.now() + COME_BACK_MS);
+  }
+
+  answered(home: Home, value: T): Answered<T> {
+    if (this.#failed.size === 0 && this.#wanted[0] === home) return { value, home, failovers: [] };
     const place = this.#wanted.indexOf(home);
     const failovers = this.#wanted
       .filter((other, at) => other !== home && (at < place || this.#failed.has(other)))
@@ -106,18 +124,43 @@ class Turns<T> {
       this.#wanted.map((home) => [home, this.#failed.get(home) ?? home.guard.absence()] as const),
     );
   }
+
+  /** Homes that this request has not called, because they are down, and that need no operator to come back. */
+  #down(): readonly Home[] {
+    return this.#wanted.filter((home) => {
+      const error = this.#failed.get(home);
+      const isUncalled = error === undefined ? !this.homes.includes(home) : error instanceof NotCalledError;
+      return isUncalled && home.guard.mayComeBack;
+    });
+  }
 }
 
 async function inTurn<T>(turns: Turns<T>, signal: AbortSignal): Promise<Answered<T>> {
-  for (let turn = 0; turn < turns.homes.length; turn += 1) {
+  for (const home of turns.homes) {
     try {
-      return turns.answered(turn, await turns.ask(turn, signal));
+      return turns.answered(home, await turns.ask(home, signal));
     } catch (thrown) {
       const error = toClavigerError(thrown);
-      if (signal.aborted || !turns.failed(turn, error)) throw error;
+      if (signal.aborted || !turns.failed(home, error)) throw error;
     }
   }
-  throw turns.allFailed();
+  return lastResort(turns, signal);
+}
+
+/** Nobody is left but homes that were down when the request came: one of them may be well again. */
+async function lastResort<T>(turns: Turns<T>, signal: AbortSignal): Promise<Answered<T>> {
+  const untilMs = turns.patientUntilMs;
+  for (;;) {
+    const home = await turns.comesBack(untilMs, signal);
+    if (signal.aborted) throw canceledBy(signal);
+    if (home === null) throw turns.allFailed();
+    try {
+      return turns.answered(home, await turns.ask(home, signal));
+    } catch (thrown) {
+      const error = toClavigerError(thrown);
+      if (signal.aborted || !turns.failed(home, error)) throw error;
+    }
+  }
 }
 
 /** As `inTurn`, but at most one more home is asked where the first is slow. */
@@ -132,17 +175,17 @@ async function hedged<T>(turns: Turns<T>, hedgeMs: number, signal: AbortSignal):
   let running = 0;
 
   const start = (): void => {
-    const turn = next;
+    const home = turns.homes[next]!;
     next += 1;
     running += 1;
-    turns.ask(turn, stop.signal, refused).then(
-      (value) => resolve(turns.answered(turn, value)),
+    turns.ask(home, stop.signal, refused).then(
+      (value) => resolve(turns.answered(home, value)),
       (thrown: unknown) => {
         running -= 1;
         const error = toClavigerError(thrown);
-        if (stop.signal.aborted || !turns.failed(turn, error)) reject(error);
+        if (stop.signal.aborted || !turns.failed(home, error)) reject(error);
         else if (running === 0 && next < turns.homes.length) start();
-        else if (running === 0) reject(turns.allFailed());
+        else if (running === 0) lastResort(turns, stop.signal).then(resolve, reject);
       },
     );
   };
@@ -150,8 +193,9 @@ async function hedged<T>(turns: Turns<T>, hedgeMs: number, signal: AbortSignal):
   start();
   const timer = setTimeout(() => {
     if (running === 0 || next > 1) return;
-    const { name } = turns.homes[0]!.guard;
-    turns.failed(0, new ClavigerError('PROVIDER_TIMEOUT', `\`${name}\` had not answered within ${hedgeMs} ms`));
+    const first = turns.homes[0]!;
+    const message = `\`${first.guard.name}\` had not answered within ${hedgeMs} ms`;
+    turns.failed(first, new ClavigerError('PROVIDER_TIMEOUT', message));
     start();
   }, hedgeMs);
   try {

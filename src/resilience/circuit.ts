@@ -68,6 +68,8 @@ export class Circuit {
   #reason = 'not called yet';
   /** On the scale of `performance.now()`. */
   #dueAtMs = 0;
+  /** Calls under way that find out: one, or one more where an operator has cleared it meanwhile. */
+  #trials = 0;
   /** A probe was answered since it opened. */
   #proven = false;
 
@@ -123,17 +125,21 @@ export class Circuit {
   admits(): boolean {
     const { state } = this.#policy;
     if (state === PolicyState.Closed) return true;
-    return state === PolicyState.Open && this.dueInMs === 0;
+    return state === PolicyState.Open && this.dueInMs === 0 && this.#trials === 0;
   }
 
   /** Runs a call; `admits` has just said that it may be. */
   async run<O extends Outcome>(call: () => Promise<O>): Promise<O> {
     const isTrial = this.#policy.state !== PolicyState.Closed;
+    if (isTrial) this.#trials += 1;
     let uncounted: O | null = null;
     const counted = async (): Promise<Counted & { readonly outcome: O }> => {
       const outcome = await call();
       const { sign } = outcome;
-      if (isTrial || sign === 'well' || sign === 'ill') return { outcome, failed: sign === 'ill' || sign === 'silent' };
+      // What comes back from before it opened is no news.
+      const isNews = isTrial || this.#policy.state === PolicyState.Closed;
+      const speaks = isTrial || sign === 'well' || sign === 'ill';
+      if (isNews && speaks) return { outcome, failed: sign === 'ill' || sign === 'silent' };
       uncounted = outcome;
       throw UNCOUNTED;
     };
@@ -142,6 +148,8 @@ export class Circuit {
     } catch (thrown) {
       if (uncounted !== null) return uncounted;
       throw thrown;
+    } finally {
+      if (isTrial) this.#trials -= 1;
     }
   }
 
@@ -160,7 +168,8 @@ export class Circuit {
       return;
     }
     this.#proven = false;
-    this.#dueAtMs = performance.now() + this.#settings.openMs;
+    // A probe that fails in a way of its own says nothing of calls, which come when they are due.
+    if (sign === 'ill') this.#dueAtMs = performance.now() + this.#settings.openMs;
   }
 
   /** No calls until `clear`. */

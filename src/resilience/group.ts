@@ -27,6 +27,9 @@ export interface GroupSettings {
   readonly hedgeMs: number | null;
 }
 
+/** How long a request waits for a home that is down, where no other is left. */
+export const COME_BACK_MS = 250;
+
 /** Usable homes by how eagerly they are asked; a sort keeps the order among equals. */
 const EAGERNESS = { ready: 0, throttled: 1, 'on-trial': 2 } as const;
 

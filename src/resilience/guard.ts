@@ -93,8 +93,15 @@ const SLOT_WAIT_MS_MAX = 250;
 const FAIR_TIMES = 4;
 /** Latency that a provider is taken to have at least: where nothing is known, calls under way still count. */
 const EXPECTED_MS_MIN = 0.05;
+/** How often an open circuit is probed, or each `openMs` where that is shorter: a provider that is back is soon used. */
+const PROBE_EVERY_MS = 1000;
+/** What a probe found out holds for so long; one that has no answer yet is not waited for longer, but another is asked. */
+const PROBE_FRESH_MS = 100;
 /** A probe of the timer has no caller. */
 const NEVER = new AbortController().signal;
+
+/** A call that was not made, because the circuit is open or another call is just finding out. */
+export class NotCalledError extends ClavigerError {}
 
 interface Outcome<T> {
   readonly error: ClavigerError | null;
@@ -119,8 +126,16 @@ export class Guard {
   /** When the first call was made that nothing has been answered since; null where the last thing was an answer. */
   #unansweredSinceMs: number | null = null;
   #throttle: { readonly error: ClavigerError; readonly waitMs: number; readonly untilMs: number } | null = null;
+  /** The last change of the circuit was to half-open. */
+  #wasTried = false;
   #probeTimer: NodeJS.Timeout | null = null;
+  /** The last probe, until it is answered. */
   #probing: Promise<Health> | null = null;
+  #probedAtMs = Number.NEGATIVE_INFINITY;
+  /** Of the probes that have ended, when the one was begun that was begun last, and whether it failed. */
+  #probeKnown = { fromMs: Number.NEGATIVE_INFINITY, failed: false };
+  /** Resolved with the next change of the circuit. */
+  #change = Promise.withResolvers<void>();
   #isClosed = false;
 
   constructor(provider: Provider, settings: GuardSettings, ports: GuardPorts) {
@@ -131,7 +146,12 @@ export class Guard {
     this.#events = ports.events ?? {};
     this.#slots = new Slots(settings.maxConcurrent);
     this.#circuit = new Circuit(settings.breaker, ports.clock, (change) => {
-      if (change.state === 'open') this.#probeLater();
+      // Where a trial has failed though a probe was answered, probes prove little: the next is asked when it is due.
+      const waitMs = this.#wasTried ? settings.breaker.openMs : PROBE_EVERY_MS;
+      if (change.state === 'open') this.#probeLater(waitMs);
+      this.#wasTried = change.state === 'half-open';
+      this.#change.resolve();
+      this.#change = Promise.withResolvers();
       this.#events.circuit?.({ provider: this.name, ...change });
     });
   }
@@ -159,6 +179,11 @@ export class Guard {
     return !this.#isClosed && this.#circuit.admits();
   }
 
+  /** True where no operator is needed for it to be usable again. */
+  get mayComeBack(): boolean {
+    return !this.#isClosed && this.#circuit.state !== 'quarantined';
+  }
+
   /** How eagerly it is to be asked, among homes that are usable. */
   get readiness(): 'ready' | 'throttled' | 'on-trial' {
     if (this.#circuit.isTrial) return 'on-trial';
@@ -179,7 +204,25 @@ export class Guard {
   /** Why it is not asked, or not before others, as an error; nothing secret in it. */
   absence(): ClavigerError {
     if (this.usable() && this.readiness === 'throttled') return this.#throttle!.error;
-    return this.#unavailable(this.#isClosed ? 'it is closed' : this.#circuitInWords());
+    const why = this.#isClosed ? 'it is closed' : this.#circuitInWords();
+    return new NotCalledError('PROVIDER_UNAVAILABLE', this.#notCalled(why), { native: this.#native() });
+  }
+
+  /**
+   * Waits for a provider that is down, for whoever has no other: until the call that is finding out has done so, or for
+   * a probe, unless one has failed just before. True once it is usable.
+   */
+  async comesBack(untilMs: number, signal: AbortSignal): Promise<boolean> {
+    while (!this.usable()) {
+      const nowMs = performance.now();
+      if (nowMs >= untilMs || signal.aborted || !this.mayComeBack) return false;
+      const isOpen = this.#circuit.state === 'open';
+      const isFresh = nowMs - this.#probedAtMs < PROBE_FRESH_MS;
+      if (isOpen && this.#probing === null && this.#probeKnown.failed && isFresh) return false;
+      const news = isOpen ? (): Promise<unknown> => this.probe() : (): Promise<unknown> => this.#change.promise;
+      await inTime(news, Math.min(PROBE_FRESH_MS, untilMs - nowMs), signal, () => this.absence());
+    }
+    return true;
   }
 
   /**
@@ -195,13 +238,14 @@ export class Guard {
     work: (options: CallOptions) => Promise<T>,
     within: Within,
   ): Promise<T> {
+    let last: ClavigerError | null = null;
     for (let attempt = 1, waitMs = 0; ; attempt += 1) {
-      this.#requireCallable(within);
-      if (!this.#slots.take()) await this.#waitForSlot(within);
+      this.#requireCallable(within, last);
+      if (!this.#slots.take()) await this.#waitForSlot(within, last);
       let outcome: Outcome<T>;
       try {
         // INVARIANT: nothing is awaited between this and the start of the call, so what it says still holds.
-        this.#requireCallable(within);
+        this.#requireCallable(within, last);
         outcome = await this.#circuit.run(() => this.#make(operation, attempt, work, within));
       } finally {
         this.#slots.give();
@@ -213,7 +257,8 @@ export class Guard {
       waitMs = nextWaitMs(outcome.sign === 'throttled' ? AFTER_THROTTLE : AFTER_FAULT, waitMs, this.#random);
       if (performance.now() + waitMs >= within.deadlineMs) throw error;
       await pause(waitMs, within.signal);
-      if (within.signal.aborted) throw canceledBy(within.signal);
+      this.#requireCallable(within, error);
+      last = error;
       this.#retries += 1;
       this.#events.retried?.(this.name, operation);
     }
@@ -235,10 +280,14 @@ export class Guard {
 
   /** Asks the provider how it is, unless it is quarantined. An open circuit is half-open after a good answer. */
   probe(): Promise<Health> {
-    this.#probing ??= this.#probe().finally(() => {
-      this.#probing = null;
+    const nowMs = performance.now();
+    if (this.#probing !== null && nowMs - this.#probedAtMs < PROBE_FRESH_MS) return this.#probing;
+    this.#probedAtMs = nowMs;
+    const probing = this.#probe(nowMs).finally(() => {
+      if (this.#probing === probing) this.#probing = null;
     });
-    return this.#probing;
+    this.#probing = probing;
+    return probing;
   }
 
   /** Closes the provider; calls that are made after this are refused. */
@@ -248,19 +297,21 @@ export class Guard {
     await this.provider.close();
   }
 
-  async #waitForSlot({ signal, deadlineMs }: Within): Promise<void> {
+  async #waitForSlot({ signal, deadlineMs }: Within, last: ClavigerError | null): Promise<void> {
     const leftMs = deadlineMs - performance.now();
     const waitMs = Math.min(SLOT_WAIT_MS_MAX, this.#settings.timeoutMs * SLOT_WAIT_SHARE, leftMs);
     if (await this.#slots.wait(waitMs, signal)) return;
     if (signal.aborted) throw canceledBy(signal);
-    throw this.#unavailable(`it is busy with ${this.#settings.maxConcurrent} calls`);
+    const why = this.#notCalled(`it is busy with ${this.#settings.maxConcurrent} calls`);
+    throw last ?? new ClavigerError('PROVIDER_UNAVAILABLE', why, { native: this.#native() });
   }
 
-  #requireCallable({ signal, deadlineMs }: Within): void {
+  /** @param last what the provider said to an earlier attempt, which is the better answer then */
+  #requireCallable({ signal, deadlineMs }: Within, last: ClavigerError | null): void {
     if (signal.aborted) throw canceledBy(signal);
-    if (!this.usable()) throw this.absence();
+    if (!this.usable()) throw last ?? this.absence();
     if (performance.now() < deadlineMs) return;
-    throw new ClavigerError('PROVIDER_TIMEOUT', `\`${this.name}\` was not called: the time of the request is over`);
+    throw last ?? new ClavigerError('PROVIDER_TIMEOUT', this.#notCalled('the time of the request is over'));
   }
 
   /** One call. */
@@ -280,7 +331,7 @@ export class Guard {
       timeoutMs,
       within.signal,
       () => this.#late(operation, timeoutMs),
-      (thrown) => tellRefusal(thrown, within),
+      (thrown, isLate) => this.#refused(toClavigerError(thrown), within, isLate),
     );
     this.#inFlight -= 1;
     const nowMs = performance.now();
@@ -291,6 +342,14 @@ export class Guard {
     const code = ended.by === 'caller' ? 'CANCELED' : (outcome.error?.code ?? 'OK');
     this.#events.called?.({ provider: this.name, operation, outcome: code, tookMs, attempt });
     return outcome;
+  }
+
+  /** In the moment of a refusal, before anything else can begin. */
+  #refused(error: ClavigerError, { refused }: Within, isLate: boolean): void {
+    if (verdictOf(error) !== 'refusal') return;
+    // That holds whether or not somebody still waits for this call.
+    if (error.code === 'PROVIDER_DENIED') this.quarantine(error);
+    if (!isLate) refused?.(error);
   }
 
   #judge<T>(ended: Ended<T>, timeoutMs: number, nowMs: number): Outcome<T> {
@@ -316,7 +375,6 @@ export class Guard {
     this.#unansweredSinceMs = null;
     const sign = healthSignOf(error);
     if (sign === 'throttled') this.#throttled(error, nowMs);
-    if (error.code === 'PROVIDER_DENIED') this.quarantine(error);
     return { error, sign };
   }
 
@@ -329,7 +387,7 @@ export class Guard {
   /** Asks for a probe where nothing was answered for as long as one call may take. */
   #suspect(nowMs: number): void {
     if (nowMs - (this.#unansweredSinceMs ?? nowMs) < this.#settings.timeoutMs) return;
-    if (this.#circuit.state === 'closed') void this.probe();
+    if (this.#circuit.state === 'closed' && this.#probing === null) void this.probe();
   }
 
   #throttled(error: ClavigerError, nowMs: number): void {
@@ -337,7 +395,7 @@ export class Guard {
     this.#throttle = { error, waitMs, untilMs: nowMs + waitMs };
   }
 
-  async #probe(): Promise<Health> {
+  async #probe(fromMs: number): Promise<Health> {
     if (this.#isClosed) return { ok: false, detail: `\`${this.name}\` is closed` };
     if (this.#circuit.state === 'quarantined') return { ok: false, detail: this.absence().message };
     const { timeoutMs } = this.#settings;
@@ -347,29 +405,36 @@ export class Guard {
       NEVER,
       () => this.#late('probe', timeoutMs),
     );
+    // What was asked before something that is known already is no news.
+    const isNews = fromMs >= this.#probeKnown.fromMs;
     if ('value' in ended) {
+      const { ok } = ended.value;
       this.#unansweredSinceMs = null;
-      await this.#circuit.probed(ended.value.ok ? 'well' : 'silent', null);
+      if (isNews) await this.#probed(fromMs, ok ? 'well' : 'silent', null);
       return ended.value;
     }
     const error = toClavigerError(ended.thrown);
     if (error.code === 'PROVIDER_DENIED') this.quarantine(error);
-    else {
-      this.#note(error);
-      await this.#circuit.probed(healthSignOf(error), error);
-    }
+    else if (isNews) await this.#probed(fromMs, healthSignOf(error), error);
     return { ok: false, detail: error.message };
   }
 
-  /** Probes an open circuit each `openMs` until it is open no longer. */
-  #probeLater(): void {
+  async #probed(fromMs: number, sign: HealthSign, error: ClavigerError | null): Promise<void> {
+    this.#probeKnown = { fromMs, failed: sign === 'ill' || sign === 'silent' };
+    if (error !== null) this.#note(error);
+    await this.#circuit.probed(sign, error);
+  }
+
+  /** Probes an open circuit again and again until it is open no longer. */
+  #probeLater(waitMs: number): void {
     this.#stopProbing();
     if (this.#isClosed) return;
-    this.#probeTimer = setTimeout(() => {
+    const probe = (): void => {
       void this.probe().then(() => {
-        if (this.#circuit.state === 'open') this.#probeLater();
+        if (this.#circuit.state === 'open') this.#probeLater(PROBE_EVERY_MS);
       });
-    }, this.#settings.breaker.openMs).unref();
+    };
+    this.#probeTimer = setTimeout(probe, Math.min(waitMs, this.#settings.breaker.openMs)).unref();
   }
 
   #stopProbing(): void {
@@ -394,18 +459,11 @@ export class Guard {
     return new ClavigerError('PROVIDER_TIMEOUT', message, { native: this.#native() });
   }
 
-  #unavailable(why: string): ClavigerError {
-    return new ClavigerError('PROVIDER_UNAVAILABLE', `\`${this.name}\` was not called: ${why}`, {
-      native: this.#native(),
-    });
+  #notCalled(why: string): string {
+    return `\`${this.name}\` was not called: ${why}`;
   }
 
   #native(): { readonly provider: string; readonly code: null; readonly requestId: null } {
     return { provider: this.name, code: null, requestId: null };
   }
-}
-
-function tellRefusal(thrown: unknown, { refused }: Within): void {
-  const error = toClavigerError(thrown);
-  if (verdictOf(error) === 'refusal') refused?.(error);
 }

@@ -20,14 +20,14 @@ export type Ended<T> =
  * Runs work that gets a signal of its own. It is over when its time is, even where the work does not heed the signal.
  *
  * @param late makes the error of a call that took too long
- * @param threw called in the moment the work throws, before whoever waits for it goes on
+ * @param threw called in the moment the work throws by itself, before whoever waits for it goes on; late where it was over
  */
 export function inTime<T>(
   work: (options: CallOptions) => Promise<T>,
   timeoutMs: number,
   caller: AbortSignal,
   late: () => ClavigerError,
-  threw?: (thrown: unknown) => void,
+  threw?: (thrown: unknown, isLate: boolean) => void,
 ): Promise<Ended<T>> {
   return new Promise((resolve) => {
     const own = new AbortController();
@@ -46,9 +46,10 @@ export function inTime<T>(
     Promise.try(work, { signal: own.signal, timeoutMs }).then(
       (value) => end({ by: 'work', value }),
       (thrown: unknown) => {
-        if (own.signal.aborted) return;
+        const isLate = own.signal.aborted;
+        if (isLate && thrown === own.signal.reason) return;
         end({ by: 'work', thrown });
-        threw?.(thrown);
+        threw?.(thrown, isLate);
       },
     );
   });

@@ -9,7 +9,8 @@
 import { ClavigerError, toClavigerError } from '../errors.ts';
 import type { EncryptionContext } from '../model/encryption-context.ts';
 import type { CallOptions, Made, WrapFacet } from '../providers/provider.ts';
-import { allFailed, type GroupSettings, type Home } from './group.ts';
+import { allFailed, COME_BACK_MS, type GroupSettings, type Home } from './group.ts';
+import { NotCalledError } from './guard.ts';
 import { Stop } from './in-time.ts';
 import { canceledBy, verdictOf } from './verdict.ts';
 
@@ -44,23 +45,26 @@ export async function wrapEverywhere(
   settings: GroupSettings,
   signal: AbortSignal,
 ): Promise<Wraps> {
-  const facets = homes.map(facetOf);
+  const facets = new Map(homes.map((home) => [home, facetOf(home)] as const));
   if (signal.aborted) throw canceledBy(signal);
   const deadlineMs = performance.now() + settings.deadlineMs;
   const wraps = new Map<Home, Wrap>();
   const errors = new Map<Home, ClavigerError>();
   for (const home of homes) if (!home.guard.usable()) errors.set(home, home.guard.absence());
+  const down = homes.filter((home) => errors.has(home) && home.guard.mayComeBack);
   const tooFew = (): boolean => homes.length - errors.size < settings.wrapQuorum;
-  if (tooFew()) throw quorumMissed(homes, wraps, errors, settings);
+  if (homes.length - errors.size + down.length < settings.wrapQuorum) {
+    throw quorumMissed(homes, wraps, errors, settings);
+  }
 
   using stop = new Stop(signal);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  let graceTimer: NodeJS.Timeout | null = null;
   const refused = (error: ClavigerError): void => {
     reject(error);
     stop.abort(error);
   };
   const within = { signal: stop.signal, deadlineMs, refused };
+  let graceTimer: NodeJS.Timeout | null = null;
 
   const wrapped = (home: Home, { value, version }: Made<Buffer>): void => {
     wraps.set(home, { home, wrapped: value, version });
@@ -70,30 +74,66 @@ export async function wrapEverywhere(
   const failed = (home: Home, error: ClavigerError): void => {
     if (verdictOf(error) === 'refusal') return reject(error);
     errors.set(home, error);
+    if (tooFew()) waitForDown();
     if (tooFew()) reject(quorumMissed(homes, wraps, errors, settings));
     else if (wraps.size + errors.size === homes.length) resolve();
   };
-
-  homes.forEach((home, at) => {
-    if (errors.has(home)) return;
-    const work = (options: CallOptions): Promise<Made<Buffer>> => facets[at]!.wrap(dataKey, context(home), options);
-    home.guard.call(OPERATION, true, work, within).then(
-      (made) => wrapped(home, made),
+  const call = (home: Home): Promise<Made<Buffer>> => {
+    const work = (options: CallOptions): Promise<Made<Buffer>> =>
+      facets.get(home)!.wrap(dataKey, context(home), options);
+    return home.guard.call(OPERATION, true, work, within);
+  };
+  const start = (home: Home, made: Promise<Made<Buffer>>): void => {
+    made.then(
+      (wrap) => wrapped(home, wrap),
       (thrown: unknown) => failed(home, toClavigerError(thrown)),
     );
-  });
+  };
+  /** Homes that were down count again, for as long as they are waited for; once in a request. */
+  const waitForDown = (): void => {
+    const untilMs = Math.min(deadlineMs, performance.now() + COME_BACK_MS);
+    for (const home of down.splice(0)) {
+      errors.delete(home);
+      start(
+        home,
+        onceBack(home, () => call(home), untilMs, stop.signal),
+      );
+    }
+  };
+
+  for (const home of homes) if (!errors.has(home)) start(home, call(home));
+  if (tooFew()) waitForDown();
+  // Where a home that is up does not answer, one that was down may do so in what is left of the time.
+  const late = (): void => {
+    if (wraps.size < settings.wrapQuorum) waitForDown();
+  };
+  const downTimer = down.length === 0 ? null : setTimeout(late, settings.deadlineMs / 2);
   try {
     await promise;
   } finally {
     if (graceTimer !== null) clearTimeout(graceTimer);
+    if (downTimer !== null) clearTimeout(downTimer);
     stop.abort(new ClavigerError('CANCELED', 'enough homes have answered'));
   }
   return {
     wraps: homes.flatMap((home) => wraps.get(home) ?? []),
     missing: homes
       .filter((home) => !wraps.has(home))
-      .map((home) => ({ home, error: errors.get(home) ?? late(home, settings) })),
+      .map((home) => ({ home, error: errors.get(home) ?? tooLate(home, settings) })),
   };
+}
+
+/** Calls a home that is down once it is back, if that is soon. */
+async function onceBack<T>({ guard }: Home, call: () => Promise<T>, untilMs: number, signal: AbortSignal): Promise<T> {
+  while (await guard.comesBack(untilMs, signal)) {
+    try {
+      return await call();
+    } catch (error) {
+      // Somebody else's call was first to find out.
+      if (!(error instanceof NotCalledError)) throw error;
+    }
+  }
+  throw guard.absence();
 }
 
 function facetOf({ guard, key }: Home): WrapFacet {
@@ -101,7 +141,7 @@ function facetOf({ guard, key }: Home): WrapFacet {
   throw new ClavigerError('UNSUPPORTED', `\`${guard.name}\` does not wrap data keys with this key`);
 }
 
-function late({ guard }: Home, { wrapGraceMs }: GroupSettings): ClavigerError {
+function tooLate({ guard }: Home, { wrapGraceMs }: GroupSettings): ClavigerError {
   const message = `\`${guard.name}\` had not answered ${wrapGraceMs} ms after enough other homes had`;
   return new ClavigerError('PROVIDER_TIMEOUT', message);
 }

@@ -106,6 +106,7 @@ test('a home that never answers leaves time for the others', async () => {
 test('where none answers, it says of each home since when and why not', async () => {
   using time = new VirtualTime();
   const [aws, bao] = await two();
+  aws.fake.fault = () => ({ kind: 'fail', code: 'PROVIDER_UNAVAILABLE', applied: false });
   await open(aws, time);
   bao.guard.quarantine(new ClavigerError('PROVIDER_DENIED', 'the token was refused'));
   const startMs = time.nowMs;
@@ -121,7 +122,10 @@ test('where none answers, it says of each home since when and why not', async ()
     );
     return true;
   });
-  assert.equal(time.nowMs, startMs, 'at once');
+  assert.equal(time.nowMs, startMs + 10, 'as soon as a probe has failed');
+  await assert.rejects(time.until(ask([aws, bao])), { code: 'ALL_BACKINGS_FAILED' });
+  assert.equal(time.nowMs, startMs + 10, 'and at once while that is fresh');
+  assert.equal(aws.fake.calls('wrap'), 0);
   await aws.guard.close();
 });
 
@@ -140,7 +144,8 @@ test('a home that is passed over because its circuit is open is told as a failov
 test('a home that is due, without a probe that answered, is asked after those that are well', async () => {
   using time = new VirtualTime();
   const [aws, bao] = await two();
-  aws.fake.fault = () => ({ kind: 'hang', applied: false });
+  // A probe that fails for reasons of its own.
+  aws.fake.fault = () => ({ kind: 'fail', code: 'INTERNAL', applied: false });
   await open(aws, time);
   await time.pass(10_000);
   assert.equal(aws.guard.usable(), true);
@@ -149,6 +154,41 @@ test('a home that is due, without a probe that answered, is asked after those th
   aws.fake.fault = () => null;
   bao.guard.quarantine(new ClavigerError('PROVIDER_DENIED', 'the token was refused'));
   assert.equal(told(await time.until(ask([aws, bao]))), 'aws', 'but it is asked where nobody else is left');
+});
+
+test('a home that is well again is not missed for what is left of its time alone, where no other is there', async () => {
+  using time = new VirtualTime();
+  for (const hedgeMs of [null, 5]) {
+    const [aws, bao] = await two();
+    await open(aws, time);
+    bao.fake.fault = failing('PROVIDER_UNAVAILABLE');
+    assert.equal(aws.guard.usable(), false);
+    assert.equal(told(await time.until(ask([aws, bao], { hedgeMs }))), 'aws, bao PROVIDER_UNAVAILABLE');
+    assert.equal(aws.guard.status().state, 'closed');
+    await bao.guard.close();
+  }
+});
+
+test('many requests that wait for the last home make one probe and one trial, and all are answered', async () => {
+  using time = new VirtualTime();
+  const [aws, bao] = await two();
+  await open(aws, time);
+  bao.guard.quarantine(new ClavigerError('PROVIDER_DENIED', 'the token was refused'));
+  const startMs = time.nowMs;
+  await time.until(Promise.all(Array.from({ length: 50 }, () => ask([aws, bao]))));
+  assert.equal(aws.fake.calls('probe'), 1);
+  assert.equal(Math.round(time.nowMs - startMs), 30, 'a probe, a trial, and the others');
+});
+
+test('the last home is waited for a quarter of a second, and no longer', async () => {
+  using time = new VirtualTime();
+  const [aws] = await two();
+  await open(aws, time);
+  aws.fake.fault = () => ({ kind: 'hang', applied: false });
+  const startMs = time.nowMs;
+  await assert.rejects(time.until(ask([aws])), { code: 'ALL_BACKINGS_FAILED' });
+  assert.equal(time.nowMs - startMs, 250);
+  await aws.guard.close();
 });
 
 test('refused credentials fail their request and take the home out of the later ones', async () => {

@@ -230,10 +230,8 @@ test('when it is due, one call at a time finds out, and others are refused meanw
   await opened(time, guard);
   await time.pass(20_001);
   assert.equal(guard.usable(), false, 'a probe that fails puts it off');
-  await time.pass(9_998);
-  assert.equal(guard.usable(), false);
   fake.fault = () => null;
-  await time.pass(1);
+  await time.pass(1000);
   assert.equal(guard.status().state, 'half-open', 'a probe was answered');
   let answer: (value: string) => void = () => undefined;
   const trial = guard.call('sign', true, () => new Promise<string>((resolve) => (answer = resolve)), within());
@@ -367,6 +365,29 @@ test('refused credentials quarantine the provider until an operator clears it', 
   guard.clear();
   assert.equal(await guard.call('sign', true, async () => 'signature', within()), 'signature');
   assert.deepEqual(seen.circuit, ['quarantined: told to fail with PROVIDER_DENIED', 'closed: an operator cleared it']);
+});
+
+test('credentials that are refused when nobody waits any more quarantine as well, and another home’s do not', async () => {
+  using time = new VirtualTime();
+  const late = (): Promise<never> =>
+    new Promise((_resolve, reject) => {
+      setTimeout(() => reject(new ClavigerError('PROVIDER_DENIED', 'the token was refused')), 600);
+    });
+  const { guard } = guarded();
+  await assert.rejects(time.until(guard.call('create', false, late, within())), { code: 'PROVIDER_TIMEOUT' });
+  await time.pass(200);
+  assert.equal(guard.status().state, 'quarantined');
+
+  const other = guarded().guard;
+  const caller = new AbortController();
+  const heeding = ({ signal }: CallOptions): Promise<never> =>
+    new Promise((_resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason as ClavigerError));
+    });
+  const answer = other.call('sign', true, heeding, within(60_000, caller.signal));
+  caller.abort(new ClavigerError('PROVIDER_DENIED', 'another home refused our credentials'));
+  await assert.rejects(time.until(answer), { code: 'PROVIDER_DENIED' });
+  assert.equal(other.status().state, 'closed');
 });
 
 test('an operator may quarantine, twice, and clear an open circuit as well', async () => {

@@ -177,6 +177,56 @@ test('a home whose circuit is open, or that is quarantined, is missing and not c
   assert.equal(homes[1]!.fake.calls('wrap'), 1, 'no call is made that cannot help');
 });
 
+async function leftAlone({ guard }: Home, time: VirtualTime): Promise<void> {
+  const within = { signal: new AbortController().signal, deadlineMs: performance.now() + 60_000 };
+  const fails = async (): Promise<never> => {
+    throw new ClavigerError('PROVIDER_UNAVAILABLE', 'connection refused');
+  };
+  while (guard.status().state === 'closed') await assert.rejects(time.until(guard.call('wrap', true, fails, within)));
+}
+
+test('a home that is down is waited for where the quorum needs it, from the start or once another has failed', async () => {
+  using time = new VirtualTime();
+  const [aws, bao, hsm] = await three();
+  await leftAlone(aws!, time);
+  const first = await time.until(wrap([aws!, bao!, hsm!], { wrapQuorum: 3 }));
+  assert.deepEqual(names(first.wraps), ['aws', 'bao', 'hsm']);
+  await leftAlone(aws!, time);
+  bao!.fake.fault = failing('PROVIDER_UNAVAILABLE');
+  const second = await time.until(wrap([aws!, bao!, hsm!], { wrapQuorum: 2 }));
+  assert.deepEqual(names(second.wraps), ['aws', 'hsm']);
+  assert.deepEqual(names(second.missing), ['bao']);
+  await leftAlone(aws!, time);
+  bao!.fake.fault = hanging();
+  const third = await time.until(wrap([aws!, bao!, hsm!], { wrapQuorum: 2 }));
+  assert.deepEqual(names(third.wraps), ['aws', 'hsm']);
+  for (const { guard } of [aws!, bao!, hsm!]) await guard.close();
+  assert.equal(time.pending, 0);
+});
+
+test('where too few are left even with those that may come back, nobody is called', async () => {
+  using time = new VirtualTime();
+  const [aws, bao, hsm] = await three();
+  await leftAlone(aws!, time);
+  bao!.guard.quarantine(new ClavigerError('PROVIDER_DENIED', 'the token was refused'));
+  await assert.rejects(time.until(wrap([aws!, bao!, hsm!], { wrapQuorum: 3 })), { code: 'ALL_BACKINGS_FAILED' });
+  assert.equal(hsm!.fake.calls('wrap'), 0);
+  const { wraps } = await time.until(wrap([aws!, bao!, hsm!], { wrapQuorum: 2 }));
+  assert.deepEqual(names(wraps), ['aws', 'hsm']);
+});
+
+test('a home that is down is not waited for where the others are enough', async () => {
+  using time = new VirtualTime();
+  const [aws, bao, hsm] = await three();
+  await leftAlone(aws!, time);
+  const startMs = time.nowMs;
+  const { missing } = await time.until(wrap([aws!, bao!, hsm!], { wrapQuorum: 2, wrapGraceMs: 1000 }));
+  assert.deepEqual(names(missing), ['aws']);
+  assert.equal(Math.round(time.nowMs - startMs), 30);
+  assert.equal(aws!.fake.calls('probe'), 0);
+  await aws!.guard.close();
+});
+
 test('a home that does not wrap is refused before any call', async () => {
   const signer = await fakeHome('signer', { spec: 'P-256' });
   const homes = [...(await three()), signer];
