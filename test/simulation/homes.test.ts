@@ -10,8 +10,9 @@
  * home; a timeout that is failed over where the call must not happen twice; a quorum of one less; one attempt more; no
  * quarantine, or a probe in it; a circuit that admits several calls, or is asked before it is due; the whole deadline
  * given to one home; waits for a slot or a retry beyond the deadline; a slot, a listener or a timer that is not given
- * back; stragglers that are not called off. Not found out here, but by the unit tests, were: a refusal that is seen a few
- * microtasks late, and a circuit that opens too early.
+ * back; stragglers that are not called off; homes that are down and not probed where nobody else is left. Not found out
+ * here, but by the unit tests, were: a refusal that is seen a few microtasks late, a circuit that opens too early, a late
+ * failure that ends a trial.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

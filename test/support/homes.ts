@@ -33,6 +33,11 @@ export const GROUP: GroupSettings = {
   hedgeMs: null,
 };
 
+/** Random bytes, but for the four of a jitter, which are zeros: then times in tests are whole numbers. */
+export const withoutJitter: Random = {
+  bytes: (length) => (length === 4 ? Buffer.alloc(length) : systemRandom.bytes(length)),
+};
+
 export interface FakeHome extends Home {
   readonly fake: FakeProvider;
 }
@@ -59,7 +64,7 @@ export function patient(timeoutMs = 60_000): CallOptions {
 
 /** A provider with one key, and its guard; making it takes no time, however slow it is. */
 export async function fakeHome(name: string, options: FakeHomeOptions = {}): Promise<FakeHome> {
-  const { spec = 'AES-256-GCM', random = systemRandom } = options;
+  const { spec = 'AES-256-GCM', random = withoutJitter } = options;
   const { latencyMs = 0, ...rest } = options.fake ?? {};
   let isMade = false;
   const latency = (): number => (!isMade ? 0 : typeof latencyMs === 'number' ? latencyMs : latencyMs());

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
-import { systemRandom } from '../../../src/crypto/random.ts';
 import { ClavigerError, type ErrorCode } from '../../../src/errors.ts';
 import { systemClock } from '../../../src/ports/clock.ts';
 import type { CallOptions } from '../../../src/providers/provider.ts';
 import { Guard, type GuardEvents, type GuardSettings } from '../../../src/resilience/index.ts';
 import { FakeProvider } from '../../../src/providers/fake/index.ts';
-import { GUARD } from '../../support/homes.ts';
+import { GUARD, withoutJitter } from '../../support/homes.ts';
 import { VirtualTime } from '../../support/virtual-time.ts';
 
 interface Seen {
@@ -24,8 +23,8 @@ function guarded(settings: Partial<GuardSettings> = {}): { guard: Guard; fake: F
     retried: () => (seen.retried += 1),
     circuit: ({ state, reason }) => seen.circuit.push(`${state}: ${reason}`),
   };
-  const fake = new FakeProvider({ name: 'bao', clock: systemClock, random: systemRandom });
-  const ports = { clock: systemClock, random: systemRandom, events };
+  const fake = new FakeProvider({ name: 'bao', clock: systemClock, random: withoutJitter });
+  const ports = { clock: systemClock, random: withoutJitter, events };
   return { guard: new Guard(fake, { ...GUARD, ...settings }, ports), fake, seen };
 }
 
@@ -297,6 +296,41 @@ test('a trial that is given up proves nothing: it stays open, for a second', asy
   assert.equal(guard.usable(), false);
   await time.pass(1000);
   assert.equal(guard.usable(), true);
+  await guard.close();
+});
+
+test('failures from before do not end a trial, and a second one does not begin beside it', async () => {
+  using time = new VirtualTime();
+  const { guard } = guarded();
+  const old = guard.call('create', false, hangs, within(60_000)).catch(() => undefined);
+  await time.pass(1);
+  for (let n = 0; n < 5; n += 1) {
+    await assert.rejects(guard.call('create', false, fails('PROVIDER_UNAVAILABLE'), within(1)));
+  }
+  assert.equal(guard.status().state, 'open');
+  await guard.probe();
+  let answer: () => void = () => undefined;
+  const trial = guard.call('sign', true, () => new Promise<void>((resolve) => (answer = resolve)), within());
+  await time.until(old);
+  assert.equal(guard.status().state, 'half-open');
+  await guard.probe();
+  assert.equal(guard.usable(), false);
+  answer();
+  await time.until(trial);
+  assert.equal(guard.status().state, 'closed');
+});
+
+test('where the circuit opens between two attempts, the error of the first is told', async () => {
+  using time = new VirtualTime();
+  const { guard } = guarded();
+  const answer = guard.call('sign', true, fails('PROVIDER_UNAVAILABLE'), within());
+  await time.pass(1);
+  for (let n = 0; n < 4; n += 1) {
+    await assert.rejects(guard.call('create', false, fails('PROVIDER_UNAVAILABLE'), within(1)));
+  }
+  assert.equal(guard.status().state, 'open');
+  await assert.rejects(time.until(answer), { message: 'told to fail with PROVIDER_UNAVAILABLE' });
+  assert.equal(guard.status().calls, 5);
   await guard.close();
 });
 
