@@ -21,9 +21,10 @@ export interface KeyArn {
 /**
  * What a person wrote, once it is something that DescribeKey takes.
  *
+ * @param region of the provider; null for a server that is not AWS's own and may say any region in its ARNs
  * @throws INVALID_ARGUMENT for anything else, and for a key of another region, which AWS would not find
  */
-export function requireReference(reference: string, region: string): string {
+export function requireReference(reference: string, region: string | null): string {
   if (KEY_ID.test(reference) || ALIAS.test(reference)) return reference;
   const arn = reference.length <= REFERENCE_CHARS_MAX ? ARN.exec(reference)?.groups : undefined;
   const resource = arn?.['resource'] ?? '';
@@ -33,7 +34,7 @@ export function requireReference(reference: string, region: string): string {
       `${shown(reference)} names no key of AWS KMS: give a key ARN, a key id, \`alias/…\` or an alias ARN`,
     );
   }
-  if (arn['region'] === region) return reference;
+  if (region === null || arn['region'] === region) return reference;
   throw new ClavigerError(
     'INVALID_ARGUMENT',
     `${shown(reference)} is in region \`${arn['region']}\`, and this provider is of \`${region}\``,
@@ -45,7 +46,7 @@ export function requireReference(reference: string, region: string): string {
  *
  * @throws INVALID_ARGUMENT
  */
-export function requireKeyArn(ref: string, region: string): KeyArn {
+export function requireKeyArn(ref: string, region: string | null): KeyArn {
   const keyId = /:key\/(?<id>[^/]+)$/.exec(requireReference(ref, region))?.groups?.['id'];
   if (keyId !== undefined) return { arn: ref, keyId };
   throw new ClavigerError('INVALID_ARGUMENT', `${shown(ref)} is not the ARN of a key; resolve it first`);

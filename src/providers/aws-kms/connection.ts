@@ -11,13 +11,14 @@ import { endedError, kmsError } from './errors.ts';
 
 export class Connection {
   readonly name: string;
-  readonly region: string;
+  /** That ARNs must be of; null where they may be of any. */
+  readonly region: string | null;
   /** Of a call that takes grant tokens. */
   readonly grants: { readonly GrantTokens?: string[] };
   readonly #client: KmsClient;
   #closed = false;
 
-  constructor(client: KmsClient, name: string, region: string, grantTokens: readonly string[]) {
+  constructor(client: KmsClient, name: string, region: string | null, grantTokens: readonly string[]) {
     this.#client = client;
     this.name = name;
     this.region = region;

@@ -31,7 +31,7 @@ export class AwsKmsProvider implements Provider {
   constructor(client: KmsClient, config: AwsKmsConfig, ports: ProviderPorts) {
     this.name = config.name;
     this.#region = config.region;
-    this.#connection = new Connection(client, config.name, config.region, config.grantTokens);
+    this.#connection = new Connection(client, config.name, arnRegionOf(config), config.grantTokens);
     this.#protection = protectionOf(config);
     this.lifecycle = new AwsKmsLifecycle(this.#connection, config, this.#protection, ports);
   }
@@ -41,21 +41,25 @@ export class AwsKmsProvider implements Provider {
   }
 
   async resolve(reference: string, options: CallOptions): Promise<string> {
-    const metadata = await askForMetadata(this.#connection, requireReference(reference, this.#region), options);
+    const metadata = await askForMetadata(
+      this.#connection,
+      requireReference(reference, this.#connection.region),
+      options,
+    );
     return metadata.Arn;
   }
 
   async describe(ref: string, options: CallOptions): Promise<BackingInfo> {
-    const key = requireKeyArn(ref, this.#region);
+    const key = requireKeyArn(ref, this.#connection.region);
     const metadata = await askForMetadata(this.#connection, key.arn, options);
-    const { arn, keyId } = requireKeyArn(metadata.Arn, this.#region);
+    const { arn, keyId } = requireKeyArn(metadata.Arn, this.#connection.region);
     requireSameKey({ provider: this.name, operation: 'DescribeKey' }, key, keyId);
     if (arn !== key.arn) throw anotherArn(this.name, key.arn);
     return backingInfo(this.#connection, this.#protection, metadata, options);
   }
 
   key(ref: string, spec: Spec): HomeKey {
-    const key = requireKeyArn(ref, this.#region);
+    const key = requireKeyArn(ref, this.#connection.region);
     if (KMS_SPECS.includes(spec)) return homeKey(this.#connection, key, spec);
     throw new ClavigerError('UNSUPPORTED', `AWS KMS has no keys of spec \`${spec}\``);
   }
@@ -98,4 +102,9 @@ function told({ native }: ClavigerError): string {
 /** Keys of AWS are in its hardware modules. Of another server that speaks its protocol we know nothing, so claim nothing. */
 function protectionOf({ endpoint }: AwsKmsConfig): Protection {
   return endpoint === undefined || isAwsHost(new URL(endpoint).hostname) ? 'hsm' : 'software';
+}
+
+/** Other servers than AWS's have an ARN of their own making: `us-east-1`, whatever they were asked for. */
+function arnRegionOf({ endpoint, region }: AwsKmsConfig): string | null {
+  return endpoint === undefined || isAwsHost(new URL(endpoint).hostname) ? region : null;
 }

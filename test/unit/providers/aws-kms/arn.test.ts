@@ -52,6 +52,12 @@ describe('a reference to a key of AWS KMS', () => {
     }
   });
 
+  test('is of any region where the server is not AWS', () => {
+    const arn = 'arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555';
+    assert.equal(requireReference(arn, null), arn);
+    assert.equal(requireKeyArn(arn, null).arn, arn);
+  });
+
   test('is of the region of the provider', () => {
     for (const resource of [`key/${ID}`, 'alias/orders']) {
       assert.throws(() => requireReference(`arn:aws:kms:us-east-1:111122223333:${resource}`, REGION), {
