@@ -108,13 +108,15 @@ export interface OpenedService {
  * key is missing or another one
  */
 export async function openService(options: ServiceOptions): Promise<OpenedService> {
-  const { folder, clock = systemClock, random = systemRandom, log = silentLog } = options;
-  makeFolder(folder);
-  const lock = lockFolder(folder);
+  const { folder, clock = systemClock, random = systemRandom, log = silentLog, providers = [] } = options;
+  let lock: FolderLock | null = null;
   try {
+    makeFolder(folder);
+    lock = lockFolder(folder);
     return await openLocked(options, lock, clock, random, log);
   } catch (error) {
-    lock.release();
+    lock?.release();
+    await Promise.allSettled(providers.map(({ provider }) => provider.close()));
     throw error;
   }
 }

@@ -440,3 +440,16 @@ suite('a key that could not be made everywhere', () => {
     assert.equal(it.a.calls(), calls);
   });
 });
+
+suite('a service that does not start', () => {
+  test('closes its providers', async (t) => {
+    const it = await world(t);
+    const provider = new FakeProvider({ name: 'a', clock: it.clock, random: systemRandom });
+    const config = commonConfig.parse({ name: 'a' });
+    await assert.rejects(openTestService({ folder: it.folder, providers: [{ provider, config }] }), {
+      code: 'STORE_UNAVAILABLE',
+    });
+    const options = { signal: new AbortController().signal, timeoutMs: 1000 };
+    await assert.rejects(provider.resolve('any', options), { code: 'PROVIDER_UNAVAILABLE' });
+  });
+});
