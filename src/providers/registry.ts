@@ -1,33 +1,61 @@
 /**
- * Every kind of provider that can be configured: its schema, and how one is opened.
- *
- * An adapter loads its SDK when it is opened, not before: whoever has no provider of a kind needs none of its packages.
+ * Every kind of provider that can be configured.
  *
  * @module
  */
-import type { z } from 'zod';
-import type { Clock } from '../ports/clock.ts';
-import type { Log } from '../ports/log.ts';
-import type { Random } from '../ports/random.ts';
-import type { CommonConfig } from './config.ts';
-import type { Provider, ProviderKind } from './provider.ts';
+import { z } from 'zod';
+import { ClavigerError } from '../errors.ts';
+import type { ProviderPorts } from './adapter.ts';
+import { awsKmsSchema } from './aws-kms/config.ts';
+import { awsKms } from './aws-kms/index.ts';
+import { azureKeyVaultSchema } from './azure-key-vault/config.ts';
+import { azureKeyVault } from './azure-key-vault/index.ts';
+import { fakeSchema } from './fake/config.ts';
+import { fake } from './fake/index.ts';
+import { gcpKmsSchema } from './gcp-kms/config.ts';
+import { gcpKms } from './gcp-kms/index.ts';
+import { pemSchema } from './pem/config.ts';
+import { pem } from './pem/index.ts';
+import { pkcs11Schema } from './pkcs11/config.ts';
+import { pkcs11 } from './pkcs11/index.ts';
+import type { Provider } from './provider.ts';
+import { vaultTransitSchema } from './vault-transit/config.ts';
+import { vaultTransit } from './vault-transit/index.ts';
 
-/** What an adapter needs from outside. */
-export interface ProviderPorts {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-}
+/** The one table of adapters, by kind. */
+const ADAPTERS = {
+  'aws-kms': awsKms,
+  'azure-key-vault': azureKeyVault,
+  'gcp-kms': gcpKms,
+  'vault-transit': vaultTransit,
+  pkcs11,
+  pem,
+  fake,
+} as const;
 
-/** An adapter: what it is configured with, and how it is opened. */
-export interface Adapter<C extends CommonConfig & { readonly kind: ProviderKind }> {
-  readonly kind: C['kind'];
-  readonly schema: z.ZodType<C>;
-  /**
-   * Opens a connection, without a call to the service where that can be: a service that is down is no reason not to
-   * start.
-   *
-   * @throws PROVIDER_MISCONFIGURED where a package or a file is missing, with what to do
-   */
-  open(config: C, ports: ProviderPorts): Promise<Provider>;
+export const providerConfig = z.discriminatedUnion('kind', [
+  awsKmsSchema,
+  azureKeyVaultSchema,
+  gcpKmsSchema,
+  vaultTransitSchema,
+  pkcs11Schema,
+  pemSchema,
+  fakeSchema,
+]);
+
+export type ProviderConfig = z.output<typeof providerConfig>;
+
+/**
+ * Opens a configured provider.
+ *
+ * @throws PROVIDER_MISCONFIGURED
+ */
+export async function openProvider(config: ProviderConfig, ports: ProviderPorts): Promise<Provider> {
+  try {
+    return await ADAPTERS[config.kind].open(config as never, ports);
+  } catch (cause) {
+    if (cause instanceof ClavigerError) throw cause;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new ClavigerError('PROVIDER_MISCONFIGURED', `cannot open provider \`${config.name}\`: ${why}`, { cause });
+  }
 }

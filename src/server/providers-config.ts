@@ -6,8 +6,8 @@
 import { z } from 'zod';
 import { DEFAULT_GROUP, type GroupSetup, type ProviderSetup } from '../operations/homes.ts';
 import { providerName } from '../providers/config.ts';
-import { openProvider, providerConfig, type ProviderConfig } from '../providers/adapters.ts';
-import type { ProviderPorts } from '../providers/registry.ts';
+import { openProvider, providerConfig, type ProviderConfig } from '../providers/registry.ts';
+import type { ProviderPorts } from '../providers/adapter.ts';
 import { SOFTWARE_PROVIDER_NAME } from '../providers/software/index.ts';
 import { HOMES_MAX } from '../envelope/ciphertext.ts';
 

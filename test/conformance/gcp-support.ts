@@ -11,7 +11,7 @@ import { systemClock } from '../../src/ports/clock.ts';
 import { silentLog } from '../../src/ports/log.ts';
 import { gcpKms, gcpKmsSchema } from '../../src/providers/gcp-kms/index.ts';
 import type { CallOptions, Provider } from '../../src/providers/provider.ts';
-import type { ProviderPorts } from '../../src/providers/registry.ts';
+import type { ProviderPorts } from '../../src/providers/adapter.ts';
 import { type GcpServer, type GcpServerOptions, startGcpServer } from '../../tools/peers/gcp/server.ts';
 
 export const KEY_RING = 'projects/acme/locations/global/keyRings/claviger';

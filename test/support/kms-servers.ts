@@ -15,7 +15,7 @@ import { systemClock } from '../../src/ports/clock.ts';
 import { silentLog } from '../../src/ports/log.ts';
 import { awsKms, awsKmsSchema, type AwsKmsProvider } from '../../src/providers/aws-kms/index.ts';
 import type { CallOptions } from '../../src/providers/provider.ts';
-import type { ProviderPorts } from '../../src/providers/registry.ts';
+import type { ProviderPorts } from '../../src/providers/adapter.ts';
 import { requirePeer } from '../../tools/peers/require.ts';
 import { freePort } from './receiver.ts';
 import { startTestServer } from './server.ts';

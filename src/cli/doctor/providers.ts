@@ -7,7 +7,7 @@ import { systemRandom } from '../../crypto/random.ts';
 import { toClavigerError, type ErrorCode } from '../../errors.ts';
 import { systemClock } from '../../ports/clock.ts';
 import { silentLog } from '../../ports/log.ts';
-import { openProvider, type ProviderConfig } from '../../providers/adapters.ts';
+import { openProvider, type ProviderConfig } from '../../providers/registry.ts';
 import type { Provider } from '../../providers/provider.ts';
 import { configFile, serverConfig } from '../commands/server-config.ts';
 import type { Terminal } from '../terminal.ts';

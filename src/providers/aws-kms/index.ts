@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Adapter } from '../registry.ts';
+import type { Adapter } from '../adapter.ts';
 import { openClient } from './client.ts';
 import { awsKmsSchema, type AwsKmsConfig } from './config.ts';
 import { AwsKmsProvider } from './provider.ts';

@@ -14,7 +14,7 @@ import { importMaterial } from '../../crypto/key-material.ts';
 import { wrapForImport } from '../../crypto/key-wrap.ts';
 import type { ImportAlgorithmName } from '../../model/algorithm.ts';
 import { AWS_USAGES, specRow, type Spec } from '../../model/spec.ts';
-import type { ProviderPorts } from '../registry.ts';
+import type { ProviderPorts } from '../adapter.ts';
 import type { BackingInfo, CallOptions, KeyLifecycle, Protection, WantedKey } from '../provider.ts';
 import { kmsAlgorithms } from './algorithms.ts';
 import { requireBytes, requireSameKey } from './answers.ts';

@@ -7,7 +7,7 @@
  */
 import { ClavigerError } from '../../errors.ts';
 import type { Spec } from '../../model/spec.ts';
-import type { ProviderPorts } from '../registry.ts';
+import type { ProviderPorts } from '../adapter.ts';
 import type { BackingInfo, CallOptions, Capability, Health, HomeKey, Protection, Provider } from '../provider.ts';
 import { CAPABILITIES, GENERATED_BYTES_MAX, KMS_SPECS } from './algorithms.ts';
 import { requireExactly, requireSameKey } from './answers.ts';

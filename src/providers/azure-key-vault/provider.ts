@@ -6,7 +6,7 @@
 import { ClavigerError } from '../../errors.ts';
 import type { Spec } from '../../model/spec.ts';
 import type { BackingInfo, CallOptions, Capability, Health, HomeKey, Provider } from '../provider.ts';
-import type { Adapter } from '../registry.ts';
+import type { Adapter } from '../adapter.ts';
 import { capabilitiesOf } from './algorithms.ts';
 import { VaultConnection, type Transport } from './client.ts';
 import { azureKeyVaultSchema, type AzureKeyVaultConfig } from './config.ts';

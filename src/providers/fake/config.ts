@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { commonFields } from '../config.ts';
 
-export const fakeConfig = z.strictObject({
+export const fakeSchema = z.strictObject({
   kind: z.literal('fake').describe('Keys in memory, for development and tests: they are gone when the process ends.'),
   ...commonFields,
   latencyMs: z.int().min(0).max(60_000).default(0).describe('Milliseconds that each call takes.'),
@@ -22,4 +22,4 @@ export const fakeConfig = z.strictObject({
     .describe('Days that a destroyed key can still be restored; 0: it is destroyed at once.'),
 });
 
-export type FakeConfig = z.output<typeof fakeConfig>;
+export type FakeConfig = z.output<typeof fakeSchema>;

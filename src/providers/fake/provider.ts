@@ -42,9 +42,9 @@ import type {
   WantedKey,
   WrapFacet,
 } from '../provider.ts';
-import type { Adapter } from '../registry.ts';
+import type { Adapter } from '../adapter.ts';
 import { capabilitiesOf } from './algorithms.ts';
-import { fakeConfig, type FakeConfig } from './config.ts';
+import { fakeSchema, type FakeConfig } from './config.ts';
 import { faultError, notFound, serviceError, wrongState } from './errors.ts';
 import type { FakeCall, FakeFault, FakeOperation } from './faults.ts';
 
@@ -101,7 +101,7 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 
 export const fake: Adapter<FakeConfig> = {
   kind: 'fake',
-  schema: fakeConfig,
+  schema: fakeSchema,
   open: async (config, { clock, random, log }) => {
     log.write('warn', `\`${config.name}\` is a fake provider: its keys are gone when this process ends`);
     const { name, latencyMs, bindsContext, destructionDays } = config;

@@ -7,7 +7,7 @@
 import { ClavigerError } from '../../errors.ts';
 import type { Spec } from '../../model/spec.ts';
 import type { BackingInfo, CallOptions, Capability, Health, HomeKey, Provider } from '../provider.ts';
-import type { Adapter, ProviderPorts } from '../registry.ts';
+import type { Adapter, ProviderPorts } from '../adapter.ts';
 import { capabilitiesOf } from './algorithms.ts';
 import { type GcpClient, openClient } from './client.ts';
 import { type GcpKmsConfig, gcpKmsSchema } from './config.ts';

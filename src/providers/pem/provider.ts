@@ -24,7 +24,7 @@ import type {
   Made,
   Provider,
 } from '../provider.ts';
-import type { Adapter } from '../registry.ts';
+import type { Adapter } from '../adapter.ts';
 import { capabilitiesOf, usagesOf } from './algorithms.ts';
 import { pemSchema, type PemConfig } from './config.ts';
 import { abortError, closedError, pemError } from './errors.ts';

@@ -6,7 +6,7 @@
 import { accessSync, constants } from 'node:fs';
 import { createRequire } from 'node:module';
 import { ClavigerError } from '../../errors.ts';
-import type { Adapter, ProviderPorts } from '../registry.ts';
+import type { Adapter, ProviderPorts } from '../adapter.ts';
 import { Canary } from './canary.ts';
 import { pkcs11Schema, type Pkcs11Config } from './config.ts';
 import { hostError } from './errors.ts';

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { ClavigerError } from '../../errors.ts';
 import type { Spec } from '../../model/spec.ts';
 import type { BackingInfo, CallOptions, Capability, Health, HomeKey, Provider } from '../provider.ts';
-import type { Adapter, ProviderPorts } from '../registry.ts';
+import type { Adapter, ProviderPorts } from '../adapter.ts';
 import { CAPABILITIES } from './algorithms.ts';
 import { VaultApi } from './api.ts';
 import { openClient, refusalOf, type VaultClient } from './client.ts';

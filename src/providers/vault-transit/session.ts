@@ -10,7 +10,7 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { ClavigerError } from '../../errors.ts';
 import type { CallOptions } from '../provider.ts';
-import type { ProviderPorts } from '../registry.ts';
+import type { ProviderPorts } from '../adapter.ts';
 import { isSuccess, refusalOf, type VaultAnswer, type VaultClient } from './client.ts';
 import type { VaultTransitConfig } from './config.ts';
 import { abortError, closedError, homeError, refusalError, timeoutError, unreadableError } from './errors.ts';

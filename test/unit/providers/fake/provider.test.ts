@@ -7,7 +7,7 @@ import { systemRandom } from '../../../../src/crypto/random.ts';
 import { NO_CONTEXT } from '../../../../src/model/encryption-context.ts';
 import { defaultUsage, SPEC_NAMES, type Spec, type Usage } from '../../../../src/model/spec.ts';
 import { silentLog } from '../../../../src/ports/log.ts';
-import { fake, FakeProvider, fakeConfig, type FakeOptions } from '../../../../src/providers/fake/index.ts';
+import { fake, FakeProvider, fakeSchema, type FakeOptions } from '../../../../src/providers/fake/index.ts';
 import type { HomeKey } from '../../../../src/providers/provider.ts';
 import { FakeClock } from '../../../support/clock.ts';
 import { patient } from '../../../support/homes.ts';
@@ -248,12 +248,12 @@ test('latency, slowness and hangs end with the time of the call, or with its cal
 test('it is configured as any other, is loud about what it is, and may be closed twice', async () => {
   const lines: string[] = [];
   const log = { ...silentLog, write: (level: string, message: string) => void lines.push(`${level} ${message}`) };
-  const config = fakeConfig.parse({ kind: 'fake', name: 'pretend' });
+  const config = fakeSchema.parse({ kind: 'fake', name: 'pretend' });
   const provider = await fake.open(config, { clock: new FakeClock(), random: systemRandom, log });
   assert.deepEqual(lines, ['warn `pretend` is a fake provider: its keys are gone when this process ends']);
   assert.equal((await provider.probe(patient())).ok, true);
   await provider.close();
   await provider.close();
   await assert.rejects(provider.probe(patient()), { code: 'PROVIDER_UNAVAILABLE' });
-  assert.throws(() => fakeConfig.parse({ kind: 'fake', name: 'pretend', latency: 1 }));
+  assert.throws(() => fakeSchema.parse({ kind: 'fake', name: 'pretend', latency: 1 }));
 });

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { PEERS } from '../../../../tools/peers/index.ts';
 import { findPeer } from '../../../../tools/peers/peer.ts';
 import type { Log, LogLevel } from '../../../../src/ports/log.ts';
-import type { ProviderPorts } from '../../../../src/providers/registry.ts';
+import type { ProviderPorts } from '../../../../src/providers/adapter.ts';
 import { systemRandom } from '../../../../src/crypto/random.ts';
 import { systemClock } from '../../../../src/ports/clock.ts';
 import { pem } from '../../../../src/providers/pem/index.ts';
