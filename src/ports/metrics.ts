@@ -43,6 +43,8 @@ export interface Metrics {
   end(run: Run): void;
   /** It was decided again, because what it had read has changed. */
   repeated(): void;
+  /** A provider is configured: what is counted of it begins at zero, so that the first event is seen as growth. */
+  providerKnown(provider: string): void;
   providerCalled(call: ProviderCall): void;
   providerRetried(provider: string): void;
   /** A home gave another data key than a ciphertext commits to. */

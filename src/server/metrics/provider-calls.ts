@@ -24,6 +24,10 @@ export class ProviderCalls {
   readonly missing = new Tally();
   readonly disagreed = new Tally();
 
+  know(provider: string): void {
+    for (const tally of [this.retries, this.failovers, this.missing, this.disagreed]) tally.know(provider);
+  }
+
   add({ provider, operation, outcome, tookMs }: ProviderCall): void {
     const name = `${provider} ${operation}`;
     let series = this.#series.get(name);
@@ -44,6 +48,10 @@ export class ProviderCalls {
 /** Counts by provider. */
 class Tally {
   readonly #counts = new Map<string, number>();
+
+  know(provider: string): void {
+    this.#counts.set(provider, this.#counts.get(provider) ?? 0);
+  }
 
   add(provider: string): void {
     this.#counts.set(provider, (this.#counts.get(provider) ?? 0) + 1);

@@ -61,6 +61,10 @@ export class ServerMetrics implements Metrics {
     for (const provider of run.missingHomes) this.#providers.missing.add(provider);
   }
 
+  providerKnown(provider: string): void {
+    this.#providers.know(provider);
+  }
+
   providerCalled(call: ProviderCall): void {
     this.#providers.add(call);
   }

@@ -98,6 +98,7 @@ export function readService(metrics: Metrics, parts: Parts): void {
   metrics.read('claviger_cache_hits_total', () => cache.counts.hits);
   metrics.read('claviger_cache_misses_total', () => cache.counts.misses);
   metrics.read('claviger_cache_entries', () => cache.counts.entries);
+  for (const { name } of homes.guards) metrics.providerKnown(name);
   metrics.read('claviger_provider_calls_in_flight', () =>
     homes.guards.map((guard) => [guard.name, guard.status().inFlight]),
   );

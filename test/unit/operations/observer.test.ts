@@ -13,6 +13,7 @@ function observed(): { readonly observer: Observer; readonly runs: Run[]; readon
     begin: () => undefined,
     end: (run) => runs.push(run),
     repeated: () => undefined,
+    providerKnown: () => undefined,
     providerCalled: () => undefined,
     providerRetried: () => undefined,
     disagreed: () => undefined,
