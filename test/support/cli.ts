@@ -19,6 +19,8 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   readonly input?: Uint8Array | string;
+  /** After so long it is killed. */
+  readonly timeMs?: number;
 }
 
 export interface CliRun {
@@ -91,12 +93,16 @@ export function startCli(args: readonly string[], options: CliOptions = {}): Run
   };
 }
 
-function start(program: string, args: readonly string[], { env = {}, cwd = tmpdir() }: CliOptions): ChildProcess {
+function start(
+  program: string,
+  args: readonly string[],
+  { env = {}, cwd = tmpdir(), timeMs = COMMAND_TIME_MS_MAX }: CliOptions,
+): ChildProcess {
   return spawn(program, args, {
     cwd,
     env: { PATH: process.env['PATH'] ?? '', HOME: cwd, NODE_COMPILE_CACHE: COMPILE_CACHE, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
-    timeout: COMMAND_TIME_MS_MAX,
+    timeout: timeMs,
     killSignal: 'SIGKILL',
   });
 }
