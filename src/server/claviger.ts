@@ -14,12 +14,13 @@ import { OPERATION_KEYS, OPERATIONS, type ClavigerApi } from '../operations/inde
 import type { Call, Operation } from '../operations/operation.ts';
 import type { RateLimits } from '../operations/limits.ts';
 import type { Services } from '../operations/services.ts';
-import { monotonicMs } from '../ports/clock.ts';
-import type { Log } from '../ports/log.ts';
+import { monotonicMs, systemClock } from '../ports/clock.ts';
+import { silentLog, type Log } from '../ports/log.ts';
 import { fileUnseal, passphraseUnseal, type Unseal } from '../seal/root-key.ts';
 import { ensureTenants } from './bootstrap.ts';
 import { DEFAULT_REGION, ROOT_KEY_FILE } from './config.ts';
 import { openService, type OpenedService } from './open-service.ts';
+import { openHomes, type GroupInput, type ProviderInput } from './providers-config.ts';
 import { parseSinks, type SinkInput } from './sink-config.ts';
 
 /** In whose name calls are made: policy and log hold for the library as for everybody. */
@@ -45,6 +46,10 @@ export interface OpenOptions {
   readonly policies?: string;
   /** Where the log is sent as well: the fields of `audit.sinks` in the configuration of a server. */
   readonly sinks?: readonly SinkInput[];
+  /** Where keys can live beside the built-in keystore: the fields of `providers` in the configuration of a server. */
+  readonly providers?: readonly ProviderInput[];
+  /** Providers that keys live in together: the fields of `groups` in the configuration of a server. */
+  readonly groups?: readonly GroupInput[];
   readonly log?: Log;
 }
 
@@ -72,8 +77,8 @@ export class Claviger {
    * Opens a service on a folder.
    *
    * @throws STORE_UNAVAILABLE where another process has the folder, or a newer release wrote it; SEALED where the root
-   * key is missing or another one; INVALID_ARGUMENT for roles that one principal must not hold together, or a sink that
-   * could never work
+   * key is missing or another one; INVALID_ARGUMENT for roles that one principal must not hold together, or a sink, a
+   * provider or a group that could never work; PROVIDER_MISCONFIGURED where a package or file of a provider is missing
    */
   static async open(options: OpenOptions): Promise<Claviger> {
     const {
@@ -87,12 +92,17 @@ export class Claviger {
       log,
     } = options;
     requireRoles(principal.roles);
+    const unseal = unsealOf(options);
+    const parsedSinks = parseSinks(sinks);
+    const ports = { clock: systemClock, random: systemRandom, log: log ?? silentLog };
+    const homes = await openHomes({ providers: options.providers?.slice(), groups: options.groups?.slice() }, ports);
     const opened = await openService({
       folder,
-      unseal: unsealOf(options),
+      unseal,
       region,
       policies: policies ?? null,
-      sinks: parseSinks(sinks),
+      sinks: parsedSinks,
+      ...homes,
       ...(limits === undefined ? {} : { limits }),
       ...(log === undefined ? {} : { log }),
     });

@@ -75,7 +75,7 @@ export interface ServiceOptions {
   readonly sinks?: readonly SinkOptions[];
   /** Witnesses and copies of the log's checkpoints; none where it is not given. */
   readonly keepers?: KeepersConfig;
-  /** Providers that keys live in, beside the built-in keystore; none where it is not given. The service closes them. */
+  /** Providers that keys live in, beside the built-in keystore; none where it is not given. The service closes them, also where it does not open. */
   readonly providers?: readonly ProviderSetup[];
   readonly groups?: readonly GroupSetup[];
   /** Folder of the operator's own Cedar policies. */

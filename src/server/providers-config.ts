@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from 'zod';
+import { ClavigerError } from '../errors.ts';
 import { DEFAULT_GROUP, type GroupSetup, type ProviderSetup } from '../operations/homes.ts';
 import { providerName } from '../providers/config.ts';
 import { openProvider, providerConfig, type ProviderConfig } from '../providers/registry.ts';
@@ -86,6 +87,29 @@ export const groupsSchema = z
   .describe('Providers that keys live in together.');
 
 export type GroupConfig = z.output<typeof group>;
+
+/** A provider as the library's user writes it: the fields of the configuration, secrets as they are. */
+export type ProviderInput = NonNullable<z.input<typeof providersSchema>>[number];
+export type GroupInput = NonNullable<z.input<typeof groupsSchema>>[number];
+
+const homesSchema = z.strictObject({ providers: providersSchema, groups: groupsSchema });
+
+/**
+ * Opens the providers of the library's user; files are relative to the current folder.
+ *
+ * @throws INVALID_ARGUMENT that names each mistake by its path; PROVIDER_MISCONFIGURED
+ */
+export async function openHomes(
+  homes: z.input<typeof homesSchema>,
+  ports: ProviderPorts,
+): Promise<{ readonly providers: readonly ProviderSetup[]; readonly groups: readonly GroupSetup[] }> {
+  const { success, data, error } = homesSchema.safeParse(homes);
+  const mistakes = success
+    ? groupMistakes(data.providers, data.groups)
+    : error.issues.map(({ path, message }) => `\`${path.join('.')}\`: ${message}`);
+  if (!success || mistakes.length > 0) throw new ClavigerError('INVALID_ARGUMENT', mistakes.join('; '));
+  return { providers: await openProviders(data.providers, ports), groups: groupSetups(data.groups) };
+}
 
 /** Mistakes of the groups that only the providers show: each a line, with its path. */
 export function groupMistakes(

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { Claviger } from '../../src/index.ts';
+import { after, afterEach, before, beforeEach, suite, test } from 'node:test';
+import { Claviger, type OpenOptions } from '../../src/index.ts';
 import { removeFolder, testFolder } from '../support/server.ts';
 
 const folder = testFolder();
@@ -76,4 +76,50 @@ test('close answers what is under way, takes nothing more, and may be called aga
   await closed;
   await first.close();
   removeFolder(other);
+});
+
+suite('keys with homes outside', () => {
+  const principal = { name: 'shop', roles: ['key-administrator', 'crypto-user'] } as const;
+  const open = (homes: Partial<OpenOptions>): Promise<Claviger> => Claviger.open({ folder: own, principal, ...homes });
+  let own: string;
+  beforeEach(() => {
+    own = testFolder();
+  });
+  afterEach(() => removeFolder(own));
+
+  test('are made in providers and groups that the program gives, and say who did the work', async () => {
+    await using library = await open({
+      providers: [
+        { name: 'one', kind: 'fake' },
+        { name: 'two', kind: 'fake', latencyMs: 1 },
+      ],
+      groups: [{ name: 'both', members: ['one', 'two'], wrapQuorum: 2 }],
+    });
+    const { id: key, homes } = await library.createKey({ spec: 'AES-256-GCM', group: 'both' });
+    assert.deepEqual(homes?.providers, ['one', 'two']);
+    const { ciphertext, provider, missingHomes } = await library.encrypt({ key, plaintext: bytes('x') });
+    assert.deepEqual([provider, missingHomes], ['one,two', []]);
+    assert.deepEqual((await library.decrypt({ ciphertext })).provider, 'one');
+  });
+
+  test('are not made where a provider or group could never work: each mistake is named', async () => {
+    await assert.rejects(open({ providers: [{ name: 'A', kind: 'fake' }] }), {
+      code: 'INVALID_ARGUMENT',
+      message: /`providers.0.name`: must be 1 to 63/,
+    });
+    await assert.rejects(open({ groups: [{ name: 'g', members: ['nowhere'] }] }), {
+      code: 'INVALID_ARGUMENT',
+      message: /`groups.0.members.0`: there is no provider `nowhere`/,
+    });
+    const away = {
+      name: 'a',
+      kind: 'aws-kms',
+      region: 'eu-west-1',
+      ambient: true,
+      caFile: 'no-such-file.pem',
+    } as const;
+    await assert.rejects(open({ providers: [away] }), { code: 'PROVIDER_MISCONFIGURED', message: /no-such-file/ });
+    await using library = await open({});
+    assert.ok(library, 'the folder is free');
+  });
 });
