@@ -321,12 +321,12 @@ function madeAt(
   if (lifecycle === undefined) throw cannot(guard.provider, 'create', wanted.spec);
   if (material !== null) {
     if (lifecycle.importMaterial === undefined) throw cannot(guard.provider, 'import', wanted.spec);
-    return guard.call('import', false, (options) => lifecycle.importMaterial!(wanted, material, options), within());
+    return guard.call('import', false, (options) => lifecycle.importMaterial!(wanted, material, options), once());
   }
   if (before !== null && lifecycle.rotate !== undefined) {
-    return guard.call('rotate', false, (options) => lifecycle.rotate!(before, options), within());
+    return guard.call('rotate', false, (options) => lifecycle.rotate!(before, options), once());
   }
-  return guard.call('create', false, (options) => lifecycle.create(wanted, options), within());
+  return guard.call('create', false, (options) => lifecycle.create(wanted, options), once());
 }
 
 /** Takes a native key that is there, if it is what the key is to be, and if it is nobody else's. */
@@ -438,6 +438,11 @@ function noNativeKey(provider: string, reference: string, cause: ClavigerError):
 function within(): Within {
   const { signal } = new AbortController();
   return { signal, deadlineMs: performance.now() + MAKE_DEADLINE_MS, timeoutMs: MAKE_DEADLINE_MS / 2 };
+}
+
+/** A key may have been made although the call that was to make it failed: a second call would leave one behind. */
+function once(): Within {
+  return { ...within(), attempts: 1 };
 }
 
 /** What is gone needs no destruction. @throws every other error */

@@ -84,6 +84,8 @@ export interface Within {
   readonly refused?: (error: ClavigerError) => void;
   /** Of one call, for what takes longer than the usual; the provider's own where it is not given. */
   readonly timeoutMs?: number;
+  /** Calls at most; 1 for what must not happen twice, whatever its error says. The provider's own where it is not given. */
+  readonly attempts?: number;
 }
 
 /** How long a call waits for a slot: a share of its time, and no longer than this; then it goes elsewhere. */
@@ -252,7 +254,7 @@ export class Guard {
       }
       const { error } = outcome;
       if (error === null) return outcome.value as T;
-      const again = attempt < this.#settings.attempts && mayRetry(error, idempotent) && this.usable();
+      const again = attempt < (within.attempts ?? this.#settings.attempts) && mayRetry(error, idempotent) && this.usable();
       if (!again) throw error;
       waitMs = nextWaitMs(outcome.sign === 'throttled' ? AFTER_THROTTLE : AFTER_FAULT, waitMs, this.#random);
       if (performance.now() + waitMs >= within.deadlineMs) throw error;

@@ -34,7 +34,7 @@ async function world(t: TestContext, group: Partial<GroupSetup['settings']> = {}
       config: commonConfig.parse({
         name: provider.name,
         timeoutMs: 5000,
-        attempts: 1,
+        attempts: 3,
         adopt: ['*'],
         ...(more as Record<string, object>)[provider.name],
       }),
@@ -412,6 +412,7 @@ suite('a key that could not be made everywhere', () => {
     it.c.fault = failing('PROVIDER_UNAVAILABLE', 'create');
     await assert.rejects(it.api.createKey({ spec: 'AES-256-GCM', group: 'three' }), { code: 'PROVIDER_UNAVAILABLE' });
     assert.equal(it.a.calls('destroy'), 1);
+    assert.equal(it.c.calls('create'), 1, 'a key is never made twice');
     const { records } = await it.as('auditor').listAuditRecords({ operation: 'CreateKey' });
     assert.deepEqual(
       records.map(({ phase, outcome }) => [phase, outcome]),
