@@ -254,7 +254,8 @@ export class Guard {
       }
       const { error } = outcome;
       if (error === null) return outcome.value as T;
-      const again = attempt < (within.attempts ?? this.#settings.attempts) && mayRetry(error, idempotent) && this.usable();
+      const again =
+        attempt < (within.attempts ?? this.#settings.attempts) && mayRetry(error, idempotent) && this.usable();
       if (!again) throw error;
       waitMs = nextWaitMs(outcome.sign === 'throttled' ? AFTER_THROTTLE : AFTER_FAULT, waitMs, this.#random);
       if (performance.now() + waitMs >= within.deadlineMs) throw error;
