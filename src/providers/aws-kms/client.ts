@@ -11,9 +11,10 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type * as Sdk from '@aws-sdk/client-kms';
 import { ClavigerError } from '../../errors.ts';
+import { loadPackages } from '../packages.ts';
 import type { AwsKmsConfig } from './config.ts';
 import { openCredentials } from './credentials.ts';
-import { loadPackage, NOTHING_AMBIENT } from './sdk.ts';
+import { NOTHING_AMBIENT } from './sdk.ts';
 
 /** Ends a call. */
 export interface HttpOptions {
@@ -63,7 +64,7 @@ const ANSWER_BYTES_MAX = 65_536;
  * @throws PROVIDER_MISCONFIGURED where a package or a file is missing
  */
 export async function openClient(config: AwsKmsConfig): Promise<KmsClient> {
-  const { KMS } = await loadPackage('@aws-sdk/client-kms', () => import('@aws-sdk/client-kms'));
+  const { KMS } = await loadPackages(config.name, ['@aws-sdk/client-kms'], () => import('@aws-sdk/client-kms'));
   const { region, endpoint, fips } = config;
   const pool = { keepAlive: true, maxSockets: config.maxConcurrent, timeout: IDLE_MS };
   return new KMS({

@@ -4,10 +4,13 @@
  *
  * @module
  */
-import { ClavigerError } from '../../errors.ts';
+import { closedError, endedError } from '../ended.ts';
 import type { CallOptions } from '../provider.ts';
 import type { HttpOptions, KmsClient } from './client.ts';
-import { endedError, kmsError } from './errors.ts';
+import { kmsError } from './errors.ts';
+
+/** Native code of a call that was late, as AWS's client has it. */
+const LATE = 'TimeoutError';
 
 export class Connection {
   readonly name: string;
@@ -34,16 +37,12 @@ export class Connection {
     options: CallOptions,
     start: (kms: KmsClient, http: HttpOptions) => Promise<T>,
   ): Promise<T> {
-    if (this.#closed) {
-      throw new ClavigerError('PROVIDER_UNAVAILABLE', `provider \`${this.name}\` is closed`, {
-        native: { provider: this.name, code: 'closed', requestId: null },
-      });
-    }
-    if (options.signal.aborted) throw endedError(this.name, operation, options.signal.reason);
+    if (this.#closed) throw closedError(this.name, 'closed');
+    if (options.signal.aborted) throw endedError(this.name, options.signal.reason, LATE);
     const { promise: ended, reject } = Promise.withResolvers<never>();
     const ender = new AbortController();
     const end = (reason: unknown): void => {
-      reject(endedError(this.name, operation, reason));
+      reject(endedError(this.name, reason, LATE));
       ender.abort(reason);
     };
     const onAbort = (): void => end(options.signal.reason);

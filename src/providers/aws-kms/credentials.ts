@@ -5,8 +5,9 @@
  */
 import type { KMSClientConfig } from '@aws-sdk/client-kms';
 import type * as Providers from '@aws-sdk/credential-providers';
+import { loadPackages } from '../packages.ts';
 import type { AwsKmsConfig } from './config.ts';
-import { loadPackage, NOTHING_AMBIENT } from './sdk.ts';
+import { NOTHING_AMBIENT } from './sdk.ts';
 
 type Credentials = NonNullable<KMSClientConfig['credentials']>;
 
@@ -15,7 +16,7 @@ export async function openCredentials(config: AwsKmsConfig): Promise<Credentials
   const { assumeRole, region, timeoutMs } = config;
   const own = await ownCredentials(config);
   if (assumeRole === undefined) return own;
-  const { fromTemporaryCredentials } = await loadProviders();
+  const { fromTemporaryCredentials } = await loadProviders(config.name);
   return fromTemporaryCredentials({
     masterCredentials: own,
     params: {
@@ -34,16 +35,16 @@ export async function openCredentials(config: AwsKmsConfig): Promise<Credentials
   });
 }
 
-async function ownCredentials({ credentials, profile, region }: AwsKmsConfig): Promise<Credentials> {
+async function ownCredentials({ name, credentials, profile, region }: AwsKmsConfig): Promise<Credentials> {
   if (credentials !== undefined) {
     const { accessKeyId, secretAccessKey, sessionToken } = credentials;
     return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
   }
-  const { fromIni, fromNodeProviderChain } = await loadProviders();
+  const { fromIni, fromNodeProviderChain } = await loadProviders(name);
   const clientConfig = { region };
   return profile === undefined ? fromNodeProviderChain({ clientConfig }) : fromIni({ profile, clientConfig });
 }
 
-function loadProviders(): Promise<typeof Providers> {
-  return loadPackage('@aws-sdk/credential-providers', () => import('@aws-sdk/credential-providers'));
+function loadProviders(provider: string): Promise<typeof Providers> {
+  return loadPackages(provider, ['@aws-sdk/credential-providers'], () => import('@aws-sdk/credential-providers'));
 }

@@ -162,14 +162,6 @@ export function foreignCiphertext(provider: string): ClavigerError {
   return newError(provider, '', 'INVALID_CIPHERTEXT', { code: 'integrity: opened by another key', requestId: null });
 }
 
-/** Why a call was ended before it was answered, by the reason of its signal. */
-export function endedError(provider: string, operation: string, reason: unknown): ClavigerError {
-  if (reason instanceof ClavigerError) return reason;
-  const timedOut = reason instanceof DOMException && reason.name === 'TimeoutError';
-  if (timedOut) return newError(provider, operation, 'PROVIDER_TIMEOUT', { code: 'TimeoutError', requestId: null });
-  return new ClavigerError('CANCELED', `provider \`${provider}\`: ${operation} was canceled`, { cause: reason });
-}
-
 interface Told {
   readonly code: string | null;
   readonly requestId: string | null;

@@ -16,6 +16,7 @@ import { NO_CONTEXT, type EncryptionContext } from '../../model/encryption-conte
 import { specRow, type Spec, type Usage } from '../../model/spec.ts';
 import type { SignInput } from '../key-handle.ts';
 import type { CallOptions, CipherFacet, HomeKey, Made, WrapFacet } from '../provider.ts';
+import { requireCount } from '../random-bytes.ts';
 import {
   ciphertextBytesMax,
   CIPHERTEXT_BYTES_MAX,
@@ -173,7 +174,7 @@ class KeyUse {
     context: EncryptionContext,
     options: CallOptions,
   ): Promise<Made<{ readonly plaintext: Buffer; readonly wrapped: Buffer }>> {
-    requireCount(bytes, GENERATED_BYTES_MAX);
+    requireCount(this.#connection.name, bytes, GENERATED_BYTES_MAX);
     const answer = await this.#connection.call('GenerateDataKey', options, (kms, http) =>
       kms.generateDataKey(
         {
@@ -308,10 +309,4 @@ function toSign(
 function requireLength(what: string, bytes: Uint8Array, bytesMax: number): void {
   if (bytes.length > 0 && bytes.length <= bytesMax) return;
   throw new ClavigerError('INVALID_ARGUMENT', `${what} has 1 to ${bytesMax} bytes for AWS KMS, not ${bytes.length}`);
-}
-
-/** @throws INVALID_ARGUMENT, before any call */
-export function requireCount(bytes: number, bytesMax: number): void {
-  if (Number.isInteger(bytes) && bytes > 0 && bytes <= bytesMax) return;
-  throw new ClavigerError('INVALID_ARGUMENT', `AWS KMS gives 1 to ${bytesMax} random bytes, not ${bytes}`);
 }

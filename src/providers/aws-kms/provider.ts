@@ -9,6 +9,7 @@ import { ClavigerError } from '../../errors.ts';
 import type { Spec } from '../../model/spec.ts';
 import type { ProviderPorts } from '../adapter.ts';
 import type { BackingInfo, CallOptions, Capability, Health, HomeKey, Protection, Provider } from '../provider.ts';
+import { requireCount } from '../random-bytes.ts';
 import { CAPABILITIES, GENERATED_BYTES_MAX, KMS_SPECS } from './algorithms.ts';
 import { requireExactly, requireSameKey } from './answers.ts';
 import { isAwsHost, requireKeyArn, requireReference } from './arn.ts';
@@ -17,7 +18,7 @@ import type { AwsKmsConfig } from './config.ts';
 import { Connection } from './connection.ts';
 import { askForMetadata, backingInfo } from './description.ts';
 import { anotherArn } from './errors.ts';
-import { homeKey, requireCount } from './home-key.ts';
+import { homeKey } from './home-key.ts';
 import { AwsKmsLifecycle } from './lifecycle.ts';
 
 export class AwsKmsProvider implements Provider {
@@ -65,7 +66,7 @@ export class AwsKmsProvider implements Provider {
   }
 
   async random(bytes: number, options: CallOptions): Promise<Buffer> {
-    requireCount(bytes, GENERATED_BYTES_MAX);
+    requireCount(this.name, bytes, GENERATED_BYTES_MAX);
     const { Plaintext } = await this.#connection.call('GenerateRandom', options, (kms, http) =>
       kms.generateRandom({ NumberOfBytes: bytes }, http),
     );

@@ -18,12 +18,13 @@ import { getCACertificates } from 'node:tls';
 import type * as Identity from '@azure/identity';
 import type * as Sdk from '@azure/keyvault-keys';
 import { ClavigerError } from '../../errors.ts';
+import { closedError, endedError, lateError, untilEnded } from '../ended.ts';
+import { loadPackages } from '../packages.ts';
 import type { CallOptions } from '../provider.ts';
 import { CLOUDS, type AzureKeyVaultConfig } from './config.ts';
 import { signInMs, Tokens } from './credential.ts';
-import { azureError, deletedError, endedError, integrityError, isUnauthenticated, type Asked } from './errors.ts';
+import { azureError, deletedError, integrityError, isUnauthenticated, type Asked } from './errors.ts';
 import { parseKeyId, type KeyReference } from './reference.ts';
-import { until } from './until.ts';
 
 /** Clients of single keys that are kept; each is a few hundred bytes over one shared connection. */
 const KEY_CLIENTS_MAX = 1000;
@@ -86,7 +87,9 @@ export class VaultConnection {
 
   /** @throws PROVIDER_MISCONFIGURED where a package or `caFile` is missing */
   static async open(config: AzureKeyVaultConfig, transport: Transport = {}): Promise<VaultConnection> {
-    const { sdk, identity } = await loadPackages(config.name);
+    const [sdk, identity] = await loadPackages(config.name, PACKAGES, () =>
+      Promise.all([import('@azure/keyvault-keys'), import('@azure/identity')]),
+    );
     const agent = new Agent({
       keepAlive: true,
       ...(config.caFile === undefined ? {} : { ca: authorities(config.name, config.caFile) }),
@@ -157,24 +160,21 @@ export class VaultConnection {
 
   async #run<T>(signal: AbortSignal, asked: Asked, send: (session: Session) => Promise<T>): Promise<T> {
     const { name } = this.#config;
-    if (this.#closed) {
-      const native = { provider: name, code: null, requestId: null };
-      throw new ClavigerError('PROVIDER_UNAVAILABLE', `\`${name}\` is closed`, { native });
-    }
-    if (signal.aborted) throw endedError(name, signal);
+    if (this.#closed) throw closedError(name);
+    if (signal.aborted) throw endedError(name, signal.reason);
     const session = this.#session;
     try {
-      return await until(signal, this.#attempt(session, send));
+      return await untilEnded(signal, this.#attempt(session, send));
     } catch (error) {
-      if (signal.aborted) throw endedError(name, signal);
+      if (signal.aborted) throw endedError(name, signal.reason);
       if (!isUnauthenticated(error) || !session.accepted) throw azureError(name, error, asked);
     }
     // The token was good and is no longer: revoked, or its keys were changed. A fresh one is asked for, once.
     if (this.#session === session) this.#session = this.#newSession();
     try {
-      return await until(signal, this.#attempt(this.#session, send));
+      return await untilEnded(signal, this.#attempt(this.#session, send));
     } catch (error) {
-      throw signal.aborted ? endedError(name, signal) : azureError(name, error, asked);
+      throw signal.aborted ? endedError(name, signal.reason) : azureError(name, error, asked);
     }
   }
 
@@ -195,7 +195,7 @@ export class VaultConnection {
       if (isAnswer(error)) return;
       session.ready = null;
       if ((error as Error).name !== 'AbortError') throw error;
-      throw endedError(this.#config.name, AbortSignal.abort(new DOMException('too late', 'TimeoutError')));
+      throw lateError(this.#config.name);
     }
   }
 
@@ -286,19 +286,6 @@ function wholeChallenge({ cloud, managedHsm }: AzureKeyVaultConfig): Policy {
       return response;
     },
   };
-}
-
-async function loadPackages(name: string): Promise<{ sdk: typeof Sdk; identity: typeof Identity }> {
-  try {
-    const [sdk, identity] = await Promise.all([import('@azure/keyvault-keys'), import('@azure/identity')]);
-    return { sdk, identity };
-  } catch (cause) {
-    throw new ClavigerError(
-      'PROVIDER_MISCONFIGURED',
-      `\`${name}\` needs packages that are not there; run \`npm install ${PACKAGES.join(' ')}\``,
-      { cause },
-    );
-  }
 }
 
 function authorities(name: string, caFile: string): string[] {

@@ -10,9 +10,9 @@
 import type { Agent } from 'node:https';
 import type * as Identity from '@azure/identity';
 import { ClavigerError } from '../../errors.ts';
+import { untilEnded } from '../ended.ts';
 import { CLOUDS, type AzureKeyVaultConfig } from './config.ts';
 import { harmless } from './errors.ts';
-import { until } from './until.ts';
 
 /** The part of a credential that the SDK's clients use. */
 type TokenCredential = Pick<Identity.ClientSecretCredential, 'getToken'>;
@@ -61,7 +61,7 @@ export class Tokens {
         ...(tenantId === undefined || !this.#takesTenant ? {} : { tenantId }),
       });
       // Not all credentials end with a signal, so it is not given.
-      return await until(AbortSignal.timeout(this.#timeMs), token);
+      return await untilEnded(AbortSignal.timeout(this.#timeMs), token);
     } catch (error) {
       this.#credential = null;
       throw this.#failure(error);

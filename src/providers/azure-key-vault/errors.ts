@@ -122,16 +122,6 @@ export function azureError(provider: string, thrown: unknown, asked: Asked): Cla
   return new ClavigerError(row.code, row.words.replace('%', provider), options);
 }
 
-/** The call ended because its signal did: what that means. */
-export function endedError(provider: string, signal: AbortSignal): ClavigerError {
-  const reason: unknown = signal.reason;
-  if (reason instanceof ClavigerError) return reason;
-  const native = { provider, code: null, requestId: null };
-  return reason instanceof Error && reason.name === 'TimeoutError'
-    ? new ClavigerError('PROVIDER_TIMEOUT', `\`${provider}\` did not answer in time`, { native })
-    : new ClavigerError('CANCELED', 'the request was canceled', { native });
-}
-
 /** An answer that cannot be right, whoever changed it. No other home is asked in its place. */
 export function integrityError(provider: string, what: string): ClavigerError {
   return new ClavigerError('PROVIDER_INTEGRITY', `\`${provider}\` gave an answer that cannot be right: ${what}`, {

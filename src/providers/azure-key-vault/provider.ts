@@ -7,6 +7,7 @@ import { ClavigerError } from '../../errors.ts';
 import type { Spec } from '../../model/spec.ts';
 import type { BackingInfo, CallOptions, Capability, Health, HomeKey, Provider } from '../provider.ts';
 import type { Adapter } from '../adapter.ts';
+import { inParts } from '../random-bytes.ts';
 import { capabilitiesOf } from './algorithms.ts';
 import { VaultConnection, type Transport } from './client.ts';
 import { azureKeyVaultSchema, type AzureKeyVaultConfig } from './config.ts';
@@ -121,14 +122,11 @@ export class AzureKeyVaultProvider implements Provider {
   }
 
   async #random(bytes: number, options: CallOptions): Promise<Buffer> {
-    const parts: Uint8Array[] = [];
-    for (let left = bytes; left > 0; left -= RANDOM_BYTES_MAX) {
-      const count = Math.min(left, RANDOM_BYTES_MAX);
+    return inParts(bytes, RANDOM_BYTES_MAX, async (count) => {
       const part = await this.#connection.call(options, (client, call) => client.getRandomBytes(count, call));
       if (!(part instanceof Uint8Array)) throw unreadableError(this.name, 'it has no random bytes');
       if (part.length !== count) throw integrityError(this.name, 'random bytes of another length');
-      parts.push(part);
-    }
-    return Buffer.concat(parts);
+      return part;
+    });
   }
 }

@@ -28,6 +28,7 @@ import { defaultUsage, specRow, type Spec, type Usage } from '../../model/spec.t
 import type { Clock } from '../../ports/clock.ts';
 import type { Random } from '../../ports/random.ts';
 import { Declared } from '../declared.ts';
+import { closedError, endedError, lateError } from '../ended.ts';
 import type {
   BackingInfo,
   BackingState,
@@ -47,6 +48,9 @@ import { capabilitiesOf } from './algorithms.ts';
 import { fakeSchema, type FakeConfig } from './config.ts';
 import { faultError, notFound, serviceError, wrongState } from './errors.ts';
 import type { FakeCall, FakeFault, FakeOperation } from './faults.ts';
+
+/** Native code of a call that was late. */
+const LATE = 'FakePROVIDER_TIMEOUT';
 
 export interface FakeOptions {
   readonly name: string;
@@ -469,8 +473,8 @@ export class FakeProvider implements Provider {
     work: () => T | Promise<T>,
   ): Promise<T> {
     if (ref !== null && !REFERENCE.test(ref)) throw malformed(ref);
-    if (this.#isClosed) throw serviceError(this.name, 'PROVIDER_UNAVAILABLE', `\`${this.name}\` is closed`);
-    if (options.signal.aborted) throw endedBy(this.name, options.signal);
+    if (this.#isClosed) throw closedError(this.name, 'FakePROVIDER_UNAVAILABLE');
+    if (options.signal.aborted) throw endedError(this.name, options.signal.reason, LATE);
     this.#calls.set(operation, this.calls(operation) + 1);
     const fault = this.fault({ operation, ref });
     const { latencyMs = 0 } = this.#options;
@@ -495,12 +499,12 @@ export class FakeProvider implements Provider {
       };
       const onAbort = (): void => {
         end();
-        reject(endedBy(this.name, signal));
+        reject(endedError(this.name, signal.reason, LATE));
       };
       const timer = setTimeout(
         () => {
           end();
-          if (isLate) reject(tooLate(this.name));
+          if (isLate) reject(lateError(this.name, LATE));
           else resolve();
         },
         Math.min(ms, timeoutMs),
@@ -554,16 +558,6 @@ function flipped(bytes: Buffer): Buffer {
   const copy = Buffer.from(bytes);
   if (copy.length > 0) copy[0]! ^= 0x80;
   return copy;
-}
-
-function endedBy(provider: string, { reason }: AbortSignal): ClavigerError {
-  if (reason instanceof ClavigerError) return reason;
-  const isTimeout = reason instanceof DOMException && reason.name === 'TimeoutError';
-  return isTimeout ? tooLate(provider) : new ClavigerError('CANCELED', 'the caller gave up', { cause: reason });
-}
-
-function tooLate(provider: string): ClavigerError {
-  return serviceError(provider, 'PROVIDER_TIMEOUT', `\`${provider}\` did not answer in time`);
 }
 
 function malformed(ref: string): ClavigerError {

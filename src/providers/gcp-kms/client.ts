@@ -15,6 +15,8 @@ import { isIP } from 'node:net';
 import { checkServerIdentity } from 'node:tls';
 import type { protos } from '@google-cloud/kms';
 import { ClavigerError } from '../../errors.ts';
+import { closedError, endedError, untilEnded } from '../ended.ts';
+import { loadPackages } from '../packages.ts';
 import type { CallOptions } from '../provider.ts';
 import type { GcpKmsConfig } from './config.ts';
 import {
@@ -25,7 +27,7 @@ import {
   readCredentials,
   readSetting,
 } from './credentials.ts';
-import { abortError, fromService } from './errors.ts';
+import { fromService } from './errors.ts';
 
 export const GCP_PACKAGE = '@google-cloud/kms';
 
@@ -217,10 +219,10 @@ class Client implements GcpClient {
     request: Methods[M]['request'],
     { signal, timeoutMs }: CallOptions,
   ): Promise<Methods[M]['response']> {
-    if (this.#closed) throw new ClavigerError('PROVIDER_UNAVAILABLE', `provider \`${this.#provider}\` is closed`);
-    if (signal.aborted) throw abortError(signal, this.#provider);
+    if (this.#closed) throw closedError(this.#provider);
+    if (signal.aborted) throw endedError(this.#provider, signal.reason);
     try {
-      const sdk = await untilAborted(this.#ready(), signal);
+      const sdk = await untilEnded(signal, this.#ready());
       const answer = await sdk.innerApiCalls[method]!(request, {
         timeout: timeoutMs,
         retry: null,
@@ -231,7 +233,7 @@ class Client implements GcpClient {
       // A list comes with its pages beside it.
       return (answer[2] ?? answer[0]) as Methods[M]['response'];
     } catch (error) {
-      if (signal.aborted) throw abortError(signal, this.#provider);
+      if (signal.aborted) throw endedError(this.#provider, signal.reason);
       if (error instanceof ClavigerError) throw error;
       throw fromService(error, { provider: this.#provider, opens: OPENING.has(method) });
     }
@@ -306,7 +308,7 @@ async function loadSdk(provider: string): Promise<{
   readonly KeyManagementServiceClient: new (options: object) => SdkClient;
   readonly gax: Gax;
 }> {
-  try {
+  return loadPackages(provider, [GCP_PACKAGE], async () => {
     const { KeyManagementServiceClient } = await import('@google-cloud/kms');
     const gax = createRequire(import.meta.resolve(GCP_PACKAGE))('google-gax') as Gax;
     // Its own type of `innerApiCalls` says no more than `Function`.
@@ -314,13 +316,7 @@ async function loadSdk(provider: string): Promise<{
       KeyManagementServiceClient: KeyManagementServiceClient as unknown as new (options: object) => SdkClient,
       gax,
     };
-  } catch (error) {
-    throw misconfigured(
-      provider,
-      `the package \`${GCP_PACKAGE}\` cannot be loaded; run \`npm install ${GCP_PACKAGE}\``,
-      error,
-    );
-  }
+  });
 }
 
 /** By which Google finds the region of a request: its name, its parent, or the name of what it changes. */
@@ -339,15 +335,4 @@ function routeOf(request: object): string {
   ];
   const [key, value] = all.find(([, text]) => typeof text === 'string') ?? ['name', ''];
   return new URLSearchParams({ [key]: String(value) }).toString();
-}
-
-async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const abort = (): void => aborted.reject(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
 }

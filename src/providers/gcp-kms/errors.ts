@@ -138,18 +138,6 @@ export function unreadableError(provider: string, what: string, cause?: unknown)
   );
 }
 
-/** Why a call ended early: the caller's own reason, or its time was over, or the caller gave up. */
-export function abortError(signal: AbortSignal, provider: string): ClavigerError {
-  const reason: unknown = signal.reason;
-  if (reason instanceof ClavigerError) return reason;
-  const native = { provider, code: null, requestId: null };
-  if (reason instanceof DOMException && reason.name === 'TimeoutError') {
-    const words = `provider \`${provider}\` ${BY_STATUS.DEADLINE_EXCEEDED.words}`;
-    return new ClavigerError('PROVIDER_TIMEOUT', words, { cause: reason, native });
-  }
-  return new ClavigerError('CANCELED', 'the caller gave up', { cause: reason, native });
-}
-
 interface ServiceError {
   readonly status: Status;
   /** The service's words. */

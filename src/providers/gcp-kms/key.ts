@@ -11,10 +11,10 @@
  * @module
  */
 import { createHash } from 'node:crypto';
-import { isOneSequence } from '../../bytes/der.ts';
 import { encodeContext } from '../../bytes/length-prefixed.ts';
 import { oaepEncrypt } from '../../crypto/oaep.ts';
 import { requireSignable } from '../../crypto/sign-input.ts';
+import { isSignatureShaped } from '../../crypto/signature-shape.ts';
 import { ClavigerError, invalidCiphertext } from '../../errors.ts';
 import {
   MAC_ALGORITHMS,
@@ -40,13 +40,6 @@ const TAG_BYTES = 16;
 const SHARED_SECRET_BYTES = 32;
 /** FIPS 203, table 3. */
 const ENCAPSULATION_BYTES: Readonly<Partial<Record<Spec, number>>> = { 'ML-KEM-768': 1088, 'ML-KEM-1024': 1568 };
-/** RFC 8032, section 5.1.6; FIPS 204, table 2. */
-const SIGNATURE_BYTES: Readonly<Partial<Record<Spec, number>>> = {
-  Ed25519: 64,
-  'ML-DSA-44': 2420,
-  'ML-DSA-65': 3309,
-  'ML-DSA-87': 4627,
-};
 /** Versions that are remembered not to be the primary one. */
 const MOVED_MAX = 10_000;
 
@@ -316,7 +309,8 @@ export class Keys {
       if (specRow(spec).family === 'rsa') await this.#publicKeyOf(ref, algorithm, options);
       const value =
         data === null ? await this.#signDigest(ref, signing, input, options) : await this.#signData(ref, data, options);
-      if (!isSignature(spec, value)) throw this.#connection.answer.fault(`the signature is none of spec \`${spec}\``);
+      if (!isSignatureShaped(spec, signing, value))
+        throw this.#connection.answer.fault(`the signature is none of spec \`${spec}\``);
       return { value, version };
     };
   }
@@ -418,10 +412,4 @@ function isAboutAnother(version: string, error: unknown): boolean {
 
 function isVersionOf(key: string, name: unknown): boolean {
   return typeof name === 'string' && name.startsWith(`${key}/cryptoKeyVersions/`);
-}
-
-function isSignature(spec: Spec, signature: Uint8Array): boolean {
-  const { family, size } = specRow(spec);
-  if (family === 'ec') return isOneSequence(signature);
-  return signature.length === (family === 'rsa' ? size! / 8 : SIGNATURE_BYTES[spec]);
 }

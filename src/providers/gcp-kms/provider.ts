@@ -8,6 +8,7 @@ import { ClavigerError } from '../../errors.ts';
 import type { Spec } from '../../model/spec.ts';
 import type { BackingInfo, CallOptions, Capability, Health, HomeKey, Provider } from '../provider.ts';
 import type { Adapter, ProviderPorts } from '../adapter.ts';
+import { requireCount } from '../random-bytes.ts';
 import { capabilitiesOf } from './algorithms.ts';
 import { type GcpClient, openClient } from './client.ts';
 import { type GcpKmsConfig, gcpKmsSchema } from './config.ts';
@@ -79,12 +80,7 @@ export class GcpKmsProvider implements Provider {
 
   /** From an HSM of the key ring's location; not every location has one. */
   async random(bytes: number, options: CallOptions): Promise<Buffer> {
-    if (!Number.isInteger(bytes) || bytes < 1 || bytes > RANDOM_BYTES_MAX) {
-      throw new ClavigerError(
-        'INVALID_ARGUMENT',
-        `Cloud KMS gives 1 to ${RANDOM_BYTES_MAX} random bytes, not ${bytes}`,
-      );
-    }
+    requireCount(this.name, bytes, RANDOM_BYTES_MAX);
     const { client, config, answer } = this.#connection;
     const lengthBytes = Math.max(bytes, RANDOM_BYTES_MIN);
     const request = { location: locationOf(config.keyRing), lengthBytes, protectionLevel: 'HSM' } as const;

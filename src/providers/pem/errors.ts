@@ -66,21 +66,3 @@ export function pemError(
     ...(cause === undefined ? {} : { cause }),
   });
 }
-
-export function closedError(provider: string): ClavigerError {
-  return new ClavigerError('PROVIDER_UNAVAILABLE', `provider \`${provider}\` is closed`, {
-    native: { provider, code: null, requestId: null },
-  });
-}
-
-/** Why a caller's signal has ended the call. */
-export function abortError(provider: string, { reason }: AbortSignal): ClavigerError {
-  if (reason instanceof ClavigerError) return reason;
-  if (!(reason instanceof DOMException) || reason.name !== 'TimeoutError') {
-    return new ClavigerError('CANCELED', 'the caller has given up', { cause: reason });
-  }
-  return new ClavigerError('PROVIDER_TIMEOUT', `provider \`${provider}\`: no time was left`, {
-    native: { provider, code: null, requestId: null },
-    cause: reason,
-  });
-}

@@ -14,6 +14,7 @@ import { ClavigerError } from '../../errors.ts';
 import type { Spec, Usage } from '../../model/spec.ts';
 import type { Log } from '../../ports/log.ts';
 import { Declared } from '../declared.ts';
+import { closedError, endedError } from '../ended.ts';
 import type {
   BackingInfo,
   CallOptions,
@@ -27,7 +28,7 @@ import type {
 import type { Adapter } from '../adapter.ts';
 import { capabilitiesOf, usagesOf } from './algorithms.ts';
 import { pemSchema, type PemConfig } from './config.ts';
-import { abortError, closedError, pemError } from './errors.ts';
+import { pemError } from './errors.ts';
 import { PemKeys } from './keys.ts';
 import type { PemKey } from './material.ts';
 
@@ -135,7 +136,7 @@ export class PemProvider implements Provider {
 
   #requireOpen({ signal }: CallOptions): void {
     if (this.#isClosed) throw closedError(this.name);
-    if (signal.aborted) throw abortError(this.name, signal);
+    if (signal.aborted) throw endedError(this.name, signal.reason);
   }
 
   /** @throws KEY_STATE where another key stands in its place */

@@ -4,6 +4,7 @@
  * @module
  */
 import type { ClavigerError } from '../../errors.ts';
+import { closedError } from '../ended.ts';
 import { CANARY_LABEL, type Canary } from './canary.ts';
 import { CKR, returnName } from './cryptoki.ts';
 import { hostError, nativeError } from './errors.ts';
@@ -72,10 +73,7 @@ export class HostStarter {
     if (turn === null) return quarantine('LOGIN_REFUSED', gate.refusal(pin)!);
     if (!isWanted()) {
       turn.end('away', '');
-      return {
-        kind: 'failed',
-        error: hostError(this.#options.provider, 'PROVIDER_UNAVAILABLE', 'the provider is closed', 'CLOSED'),
-      };
+      return { kind: 'failed', error: closedError(this.#options.provider, 'CLOSED') };
     }
     let loginBegan = false;
     const host = new HostProcess(settings, events);

@@ -7,11 +7,13 @@
  * @module
  */
 import { hash as hashOf, type KeyObject } from 'node:crypto';
+import { ecdsaToDer } from '../../bytes/der.ts';
 import { encodeContext } from '../../bytes/length-prefixed.ts';
 import { loadPublic, modulusBytes } from '../../crypto/key-material.ts';
 import { oaepEncrypt } from '../../crypto/oaep.ts';
 import { DIGEST_INFO } from '../../crypto/rsa-digest.ts';
 import { requireSignable } from '../../crypto/sign-input.ts';
+import { isSignatureShaped } from '../../crypto/signature-shape.ts';
 import { ClavigerError, invalidCiphertext } from '../../errors.ts';
 import {
   MAC_ALGORITHMS,
@@ -22,7 +24,7 @@ import {
   type SigningAlgorithmName,
 } from '../../model/algorithm.ts';
 import type { EncryptionContext } from '../../model/encryption-context.ts';
-import { algorithmsOf, specRow, type Spec } from '../../model/spec.ts';
+import { algorithmsOf, type Spec } from '../../model/spec.ts';
 import type { Random } from '../../ports/random.ts';
 import type { SignInput } from '../key-handle.ts';
 import type { CallOptions, CapabilityOperation, CipherFacet, HomeKey, Made, WrapFacet } from '../provider.ts';
@@ -38,7 +40,6 @@ import {
 } from './algorithms.ts';
 import { deriveUse, gcmUse, signUse, wrapUse, type KeyUse, type TokenClient } from './client.ts';
 import { returnName } from './cryptoki.ts';
-import { ecdsaToDer } from './ecdsa.ts';
 import { integrityError } from './errors.ts';
 import { NONCE_BYTES, TAG_BYTES, type KeyClass, type UseName } from './protocol.ts';
 import { refOf } from './reference.ts';
@@ -95,15 +96,14 @@ export class Pkcs11Key implements HomeKey {
     const data = signInput(algorithm, input);
     this.#requireFits(data);
     const raw = await this.#desk.client.sign(use, data, options);
-    return made(this.#checkedSignature(raw, algorithm));
+    return made(this.#checkedSignature(raw, name, algorithm));
   }
 
-  #checkedSignature(raw: Buffer, { scheme }: SigningAlgorithm): Buffer {
-    const { family, size } = specRow(this.#spec);
-    const fieldBytes = SPEC_MECHANISMS[this.#spec]!.fieldBytes;
-    const signature = scheme === 'ecdsa' ? ecdsaToDer(raw, fieldBytes!) : raw;
-    const bytes = family === 'rsa' ? size! / 8 : 2 * fieldBytes!;
-    if (signature !== null && raw.length === bytes) return signature;
+  #checkedSignature(raw: Buffer, name: SigningAlgorithmName, { scheme }: SigningAlgorithm): Buffer {
+    const isEcdsa = scheme === 'ecdsa';
+    const hasLength = !isEcdsa || raw.length === 2 * SPEC_MECHANISMS[this.#spec]!.fieldBytes!;
+    const signature = hasLength && isEcdsa ? ecdsaToDer(raw) : raw;
+    if (hasLength && isSignatureShaped(this.#spec, name, signature)) return signature;
     throw this.#unsound(`a signature of ${raw.length} bytes`);
   }
 

@@ -7,6 +7,7 @@ import { accessSync, constants } from 'node:fs';
 import { createRequire } from 'node:module';
 import { ClavigerError } from '../../errors.ts';
 import type { Adapter, ProviderPorts } from '../adapter.ts';
+import { loadPackages } from '../packages.ts';
 import { Canary } from './canary.ts';
 import { pkcs11Schema, type Pkcs11Config } from './config.ts';
 import { hostError } from './errors.ts';
@@ -42,7 +43,7 @@ export async function openPkcs11(
   ports: ProviderPorts,
   { profile = PROFILES[config.profile], readyWaitMs = READY_WAIT_MS }: Pkcs11Opening = {},
 ): Promise<Pkcs11Provider> {
-  requirePackage(config.name);
+  await loadPackages(config.name, ['pkcs11js'], () => createRequire(import.meta.url).resolve('pkcs11js'));
   const library = requireLibrary(config, profile);
   requirePin(config, profile);
   const { name, tokenLabel, tokenSerial = null, pin, canary } = config;
@@ -91,15 +92,6 @@ async function makeCanary(provider: Pkcs11Provider, log: ProviderPorts['log']): 
   } catch (error) {
     const why = error instanceof ClavigerError ? error.message : 'an internal error';
     log.write('warn', `provider \`${name}\`: no canary could be made, so a zeroized token is found late: ${why}`);
-  }
-}
-
-function requirePackage(provider: string): void {
-  try {
-    createRequire(import.meta.url).resolve('pkcs11js');
-  } catch {
-    const message = 'the package `pkcs11js` is not installed; run `npm install pkcs11js`';
-    throw hostError(provider, 'PROVIDER_MISCONFIGURED', message, 'MODULE_NOT_FOUND');
   }
 }
 

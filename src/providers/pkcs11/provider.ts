@@ -12,6 +12,7 @@ import { ClavigerError } from '../../errors.ts';
 import { algorithmsOf, isAsymmetric, specRow, type Spec } from '../../model/spec.ts';
 import type { Random } from '../../ports/random.ts';
 import type { BackingInfo, CallOptions, Capability, Health, KeyLifecycle, Provider, WantedKey } from '../provider.ts';
+import { inParts } from '../random-bytes.ts';
 import { Abilities, abilityName, SPEC_MECHANISMS } from './algorithms.ts';
 import { CANARY_LABEL, CANARY_SPEC } from './canary.ts';
 import { TokenClient } from './client.ts';
@@ -104,16 +105,11 @@ export class Pkcs11Provider implements Provider {
   }
 
   async random(bytes: number, options: CallOptions): Promise<Buffer> {
-    const parts: Buffer[] = [];
-    for (let left = bytes; left > 0; left -= RANDOM_BYTES_MAX) {
-      const wanted = Math.min(left, RANDOM_BYTES_MAX);
-      const part = await this.#client.random(wanted, options);
-      if (part.length !== wanted) {
-        throw integrityError(this.name, 'the token gave too few random bytes');
-      }
-      parts.push(part);
-    }
-    return Buffer.concat(parts);
+    return inParts(bytes, RANDOM_BYTES_MAX, async (count) => {
+      const part = await this.#client.random(count, options);
+      if (part.length !== count) throw integrityError(this.name, 'the token gave too few random bytes');
+      return part;
+    });
   }
 
   async probe(options: CallOptions): Promise<Health> {

@@ -11,14 +11,17 @@
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ClavigerError } from '../../errors.ts';
+import type { ClavigerError } from '../../errors.ts';
 import type { Log } from '../../ports/log.ts';
+import { closedError, endedError, lateError } from '../ended.ts';
 import type { CallOptions } from '../provider.ts';
 import { hostError, retryClass } from './errors.ts';
 import type { Answer, HostEvents, HostProcess, HostSettings } from './host-process.ts';
 import { HostStarter, isMissing, type QuarantineReason, type Started, type StarterOptions } from './host-starter.ts';
 import type { TokenFacts } from './protocol.ts';
 
+/** Native code of a call that was late. */
+const LATE = 'TIMEOUT';
 /** How exact timeouts, aborts and deadlines are. One clock looks at all calls: a timer for each would cost more. */
 const TICK_MS = 10;
 /** A tick that is so late says that our own event loop stood still, not a host. */
@@ -324,7 +327,7 @@ export class Supervisor {
     resolve: Call['resolve'],
     reject: Call['reject'],
   ): Call | null {
-    const refusal = options.signal.aborted ? this.#abortError(options.signal) : this.#refusal();
+    const refusal = options.signal.aborted ? this.#ended(options.signal) : this.#refusal();
     if (refusal !== null) {
       reject(refusal);
       return null;
@@ -459,7 +462,7 @@ export class Supervisor {
     // Answers may have come while we stood still, and are read after the timers.
     if (late) return;
     for (const call of this.#calls) {
-      if (call.options.signal.aborted) this.#fail(call, this.#abortError(call.options.signal));
+      if (call.options.signal.aborted) this.#fail(call, this.#ended(call.options.signal));
       else if (now > call.expiresAt) this.#fail(call, this.#timeout());
     }
     let busy = this.#calls.size > 0 || this.#coming > 0;
@@ -500,7 +503,7 @@ export class Supervisor {
   }
 
   #closed(): ClavigerError {
-    return hostError(this.#options.provider, 'PROVIDER_UNAVAILABLE', 'the provider is closed', 'CLOSED');
+    return closedError(this.#options.provider, 'CLOSED');
   }
 
   #down(): ClavigerError {
@@ -514,14 +517,11 @@ export class Supervisor {
   }
 
   #timeout(): ClavigerError {
-    return hostError(this.#options.provider, 'PROVIDER_TIMEOUT', 'the token has not answered in time', 'TIMEOUT');
+    return lateError(this.#options.provider, LATE);
   }
 
-  #abortError(signal: AbortSignal): ClavigerError {
-    const reason: unknown = signal.reason;
-    if (reason instanceof ClavigerError) return reason;
-    if (reason instanceof DOMException && reason.name === 'TimeoutError') return this.#timeout();
-    return new ClavigerError('CANCELED', 'the caller gave the call up', { cause: reason });
+  #ended({ reason }: AbortSignal): ClavigerError {
+    return endedError(this.#options.provider, reason, LATE);
   }
 
   #tell(level: 'warn' | 'error', message: string): void {

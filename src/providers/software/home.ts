@@ -16,6 +16,7 @@ import { printable } from '../../model/ids.ts';
 import { algorithmsOf, SPEC_NAMES, SPECS, type Spec, type Usage } from '../../model/spec.ts';
 import type { Random } from '../../ports/random.ts';
 import { Declared } from '../declared.ts';
+import { closedError, endedError } from '../ended.ts';
 import type { KeyHandle } from '../key-handle.ts';
 import type {
   BackingInfo,
@@ -162,8 +163,8 @@ export class SoftwareHome implements Provider {
   }
 
   async #stored(ref: string, { signal }: CallOptions): Promise<StoredVersion> {
-    if (this.#closed) throw failed('PROVIDER_UNAVAILABLE', 'the built-in keystore is closed');
-    if (signal.aborted) throw endedBy(signal.reason);
+    if (this.#closed) throw closedError(SOFTWARE_PROVIDER_NAME);
+    if (signal.aborted) throw endedError(SOFTWARE_PROVIDER_NAME, signal.reason);
     const { keyId, version } = requireRef(ref);
     const found = await this.#find(keyId, version).catch((thrown: unknown) => Promise.reject(ofTheStore(thrown)));
     if (found === null) throw failed('KEY_NOT_FOUND', `the built-in keystore has no \`${printable(ref)}\``);
@@ -192,13 +193,6 @@ function failed(code: ClavigerError['code'], message: string): ClavigerError {
   return new ClavigerError(code, message, {
     native: { provider: SOFTWARE_PROVIDER_NAME, code: null, requestId: null },
   });
-}
-
-/** Why a call is not made: the caller gave up, or its time is over. */
-function endedBy(reason: unknown): ClavigerError {
-  if (reason instanceof ClavigerError) return reason;
-  const late = reason instanceof DOMException && reason.name === 'TimeoutError';
-  return late ? failed('PROVIDER_TIMEOUT', 'its time was over') : failed('CANCELED', 'the caller has given up');
 }
 
 /** An error of our own store, as one of this home. */

@@ -5,9 +5,10 @@
  */
 import { z } from 'zod';
 import type { ClavigerError } from '../../errors.ts';
+import { lateError } from '../ended.ts';
 import type { CallOptions } from '../provider.ts';
 import { isSuccess, refusalOf, type VaultAnswer, type VaultClient, type VaultRequest } from './client.ts';
-import { refusalError, timeoutError, unreadableError } from './errors.ts';
+import { refusalError, unreadableError } from './errors.ts';
 import type { Refused, VaultSession } from './session.ts';
 
 /** A server before 1.13 does not know `associated_data`: it encrypts all the same, and says so here. */
@@ -58,7 +59,7 @@ export class VaultApi {
     const untilMs = performance.now() + timeoutMs;
     const left = (): CallOptions => {
       const leftMs = untilMs - performance.now();
-      if (leftMs <= 0) throw timeoutError(this.name);
+      if (leftMs <= 0) throw lateError(this.name);
       return { signal, timeoutMs: leftMs };
     };
     const token = await this.#session.token(left());

@@ -10,17 +10,10 @@ import { readFile } from 'node:fs/promises';
 import { Agent as HttpAgent, request as requestHttp, type IncomingMessage, type RequestOptions } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { ClavigerError } from '../../errors.ts';
+import { closedError, endedError, lateError } from '../ended.ts';
 import type { CallOptions } from '../provider.ts';
 import type { VaultTransitConfig } from './config.ts';
-import {
-  abortError,
-  closedError,
-  connectionError,
-  homeError,
-  timeoutError,
-  unreadableError,
-  type Refusal,
-} from './errors.ts';
+import { connectionError, homeError, unreadableError, type Refusal } from './errors.ts';
 
 /** The longest is a ciphertext of `INPUT_BYTES_MAX` in base64, or a key with very many versions. */
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
@@ -83,7 +76,7 @@ class HttpVaultClient implements VaultClient {
   }
 
   async exchange(request: VaultRequest, { signal, timeoutMs }: CallOptions): Promise<VaultAnswer> {
-    if (signal.aborted) throw abortError(this.#name, signal);
+    if (signal.aborted) throw endedError(this.#name, signal.reason);
     if (this.#closed) throw closedError(this.#name);
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(), timeoutMs);
@@ -92,8 +85,8 @@ class HttpVaultClient implements VaultClient {
     try {
       return await this.#exchange(request, late.signal);
     } catch (error) {
-      if (signal.aborted) throw abortError(this.#name, signal);
-      if (late.signal.aborted) throw timeoutError(this.#name, error);
+      if (signal.aborted) throw endedError(this.#name, signal.reason);
+      if (late.signal.aborted) throw lateError(this.#name, null, error);
       if (this.#closed) throw closedError(this.#name);
       throw error instanceof ClavigerError ? error : connectionError(this.#name, error);
     } finally {

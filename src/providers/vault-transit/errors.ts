@@ -179,22 +179,6 @@ export function connectionError(provider: string, cause: unknown): ClavigerError
   });
 }
 
-export function timeoutError(provider: string, cause?: unknown): ClavigerError {
-  return homeError(provider, 'PROVIDER_TIMEOUT', 'no answer in time', cause);
-}
-
-/** Why a caller's signal has ended the call. */
-export function abortError(provider: string, signal: AbortSignal): ClavigerError {
-  const reason: unknown = signal.reason;
-  if (reason instanceof ClavigerError) return reason;
-  if (reason instanceof DOMException && reason.name === 'TimeoutError') return timeoutError(provider, reason);
-  return new ClavigerError('CANCELED', 'the caller has given up', { cause: reason });
-}
-
-export function closedError(provider: string): ClavigerError {
-  return homeError(provider, 'PROVIDER_UNAVAILABLE', 'it is closed');
-}
-
 /** A refusal that we read from what the service says of a key, rather than one in its own words. */
 export function homeError(provider: string, code: ErrorCode, says: string, cause?: unknown): ClavigerError {
   return new ClavigerError(code, `provider \`${provider}\`: ${says}`, {

@@ -10,8 +10,8 @@
  * @module
  */
 import { z } from 'zod';
-import { isOneSequence } from '../../bytes/der.ts';
 import { encodeContext } from '../../bytes/length-prefixed.ts';
+import { isSignatureShaped } from '../../crypto/signature-shape.ts';
 import { ClavigerError, invalidCiphertext } from '../../errors.ts';
 import {
   MAC_ALGORITHMS,
@@ -38,9 +38,6 @@ import { formatVersioned, parseRef, parseVersioned, type KeyName, type Versioned
 
 /** AES-GCM as Transit has it: 12 bytes of nonce before, 16 of tag behind. */
 const GCM_EXTRA_BYTES = 12 + 16;
-/** Two numbers of 66 bytes (P-521) in DER. */
-const ECDSA_BYTES_MAX = 139;
-const ED25519_BYTES = 64;
 
 const encrypted = z.object({ ciphertext: z.string() });
 const decrypted = z.object({ plaintext: z.string() });
@@ -141,7 +138,9 @@ class TransitHomeKey {
     const body = { ...fields, input: base64(bytes), prehashed: isDigest, key_version: this.#key.version };
     const { signature } = await this.#api.transit('POST', `sign/${this.#key.name}`, body, signed, options);
     const made = this.#ownVersion(signature);
-    if (!this.#isSignature(made.bytes)) throw this.#wrong('a signature that can be none of the key');
+    if (!isSignatureShaped(this.#spec, algorithm, made.bytes)) {
+      throw this.#wrong('a signature that can be none of the key');
+    }
     return this.#made(made.bytes, made.version);
   }
 
@@ -198,13 +197,6 @@ class TransitHomeKey {
     if (made === null) throw this.#wrong('a text that does not begin with `vault:v` and a version');
     if (made.version !== this.#key.version) throw this.#wrong(`made by version ${made.version} of the key`);
     return made;
-  }
-
-  #isSignature(bytes: Buffer): boolean {
-    const { family, size } = specRow(this.#spec);
-    if (family === 'rsa') return bytes.length === size! / 8;
-    if (family === 'ed25519') return bytes.length === ED25519_BYTES;
-    return bytes.length <= ECDSA_BYTES_MAX && isOneSequence(bytes);
   }
 
   #made(value: Buffer, version: number): Made<Buffer> {

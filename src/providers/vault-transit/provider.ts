@@ -9,6 +9,7 @@ import { ClavigerError } from '../../errors.ts';
 import type { Spec } from '../../model/spec.ts';
 import type { BackingInfo, CallOptions, Capability, Health, HomeKey, Provider } from '../provider.ts';
 import type { Adapter, ProviderPorts } from '../adapter.ts';
+import { requireCount } from '../random-bytes.ts';
 import { CAPABILITIES } from './algorithms.ts';
 import { VaultApi } from './api.ts';
 import { openClient, refusalOf, type VaultClient } from './client.ts';
@@ -73,9 +74,7 @@ export class VaultTransitProvider implements Provider {
   }
 
   async random(bytes: number, options: CallOptions): Promise<Buffer> {
-    if (!Number.isInteger(bytes) || bytes < 1 || bytes > RANDOM_BYTES_MAX) {
-      throw new ClavigerError('INVALID_ARGUMENT', `Transit gives 1 to ${RANDOM_BYTES_MAX} random bytes at a time`);
-    }
+    requireCount(this.name, bytes, RANDOM_BYTES_MAX);
     const body = { bytes, format: 'base64' };
     const { random_bytes: text } = await this.#api.transit('POST', 'random', body, randomShape, options);
     const value = Buffer.from(text, 'base64');

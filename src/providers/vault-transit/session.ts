@@ -9,11 +9,12 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { ClavigerError } from '../../errors.ts';
+import { closedError, endedError, lateError } from '../ended.ts';
 import type { CallOptions } from '../provider.ts';
 import type { ProviderPorts } from '../adapter.ts';
 import { isSuccess, refusalOf, type VaultAnswer, type VaultClient } from './client.ts';
 import type { VaultTransitConfig } from './config.ts';
-import { abortError, closedError, homeError, refusalError, timeoutError, unreadableError } from './errors.ts';
+import { homeError, refusalError, unreadableError } from './errors.ts';
 
 /** A login may ask others, such as Kubernetes, and belongs to no single call. */
 const LOGIN_MS_MAX = 10_000;
@@ -259,11 +260,11 @@ export class VaultSession {
   async #waitFor<T>(work: Promise<T>, { signal, timeoutMs }: CallOptions): Promise<T> {
     if (signal.aborted) {
       work.catch(() => undefined);
-      throw abortError(this.#name, signal);
+      throw endedError(this.#name, signal.reason);
     }
     const ended = Promise.withResolvers<never>();
-    const onAbort = (): void => ended.reject(abortError(this.#name, signal));
-    const timer = setTimeout(() => ended.reject(timeoutError(this.#name)), timeoutMs);
+    const onAbort = (): void => ended.reject(endedError(this.#name, signal.reason));
+    const timer = setTimeout(() => ended.reject(lateError(this.#name)), timeoutMs);
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       return await Promise.race([work, ended.promise]);

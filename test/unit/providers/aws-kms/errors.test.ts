@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as sdk from '@aws-sdk/client-kms';
 import { ClavigerError, type ErrorCode } from '../../../../src/errors.ts';
-import { endedError, EXCEPTIONS, kmsError } from '../../../../src/providers/aws-kms/errors.ts';
+import { EXCEPTIONS, kmsError } from '../../../../src/providers/aws-kms/errors.ts';
 
 /** As AWS's client throws it: an exception of the service, or an error of the network, which has a code of its own. */
 function thrown(name: string, status: number | undefined, message = 'told by AWS', code?: string): Error {
@@ -134,13 +134,5 @@ describe('errors of AWS KMS', () => {
   test('of ours stay as they are', () => {
     const error = new ClavigerError('KEY_USAGE', 'it is ours');
     assert.equal(kmsError('aws-main', 'Sign', error), error);
-    assert.equal(endedError('aws-main', 'Sign', error), error);
-  });
-
-  test('tell a time that is over from a caller who gave up', () => {
-    const timeout = endedError('aws-main', 'Sign', new DOMException('over', 'TimeoutError'));
-    assert.deepEqual([timeout.code, timeout.native?.provider], ['PROVIDER_TIMEOUT', 'aws-main']);
-    assert.equal(endedError('aws-main', 'Sign', new DOMException('gone', 'AbortError')).code, 'CANCELED');
-    assert.equal(endedError('aws-main', 'Sign', 'gone').code, 'CANCELED');
   });
 });

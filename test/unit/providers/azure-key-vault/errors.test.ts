@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
 import { ClavigerError } from '../../../../src/errors.ts';
-import { azureError, endedError } from '../../../../src/providers/azure-key-vault/errors.ts';
+import { azureError } from '../../../../src/providers/azure-key-vault/errors.ts';
 
 interface Said {
   readonly code?: string;
@@ -105,13 +105,6 @@ test('what did not reach the service is PROVIDER_UNAVAILABLE; a foreign challeng
     );
   const foreign = new Error("The challenge resource 'vault.azure.net' does not match the requested domain. Set …");
   assert.equal(azureError('azure', foreign, { opens: false }).code, 'PROVIDER_MISCONFIGURED');
-});
-
-test('how a call ended by its signal is told by the reason of the signal', () => {
-  const own = new ClavigerError('THROTTLED', 'enough');
-  assert.equal(endedError('azure', AbortSignal.abort(own)), own);
-  assert.equal(endedError('azure', AbortSignal.abort()).code, 'CANCELED');
-  assert.equal(endedError('azure', AbortSignal.abort(new DOMException('', 'TimeoutError'))).code, 'PROVIDER_TIMEOUT');
 });
 
 test('an error of ours stays as it is', () => {

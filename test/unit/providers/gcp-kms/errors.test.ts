@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ClavigerError, type ErrorCode } from '../../../../src/errors.ts';
-import { abortError, fromService, INTEGRITY, UNREADABLE } from '../../../../src/providers/gcp-kms/errors.ts';
+import { fromService, INTEGRITY, UNREADABLE } from '../../../../src/providers/gcp-kms/errors.ts';
 
 interface Told {
   readonly code: number;
@@ -105,15 +105,5 @@ describe('errors of Cloud KMS', () => {
     for (const thrown of [null, undefined, 7, 'text', {}, new Error('x'), { code: 99 }, { code: 'ECONNRESET' }]) {
       assert.equal(map(thrown).code, 'PROVIDER_UNAVAILABLE');
     }
-  });
-});
-
-describe('a call that was ended', () => {
-  test('has the reason of whoever ended it', () => {
-    const reason = new ClavigerError('PROVIDER_TIMEOUT', 'x');
-    assert.equal(abortError(AbortSignal.abort(reason), 'gcp'), reason);
-    assert.equal(abortError(AbortSignal.abort(), 'gcp').code, 'CANCELED');
-    const timeout = new DOMException('The operation timed out', 'TimeoutError');
-    assert.equal(abortError(AbortSignal.abort(timeout), 'gcp').code, 'PROVIDER_TIMEOUT');
   });
 });

@@ -1,12 +1,11 @@
-/** Tables of the PKCS#11 adapter: errors, abilities, keys as tokens describe them, signatures, configuration. */
+/** Tables of the PKCS#11 adapter: errors, abilities, keys as tokens describe them, configuration. */
 import assert from 'node:assert/strict';
-import { generateKeyPairSync, sign, verify, type KeyObject } from 'node:crypto';
+import { generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { Abilities } from '../../../../src/providers/pkcs11/algorithms.ts';
 import { Canary, fingerprintOf } from '../../../../src/providers/pkcs11/canary.ts';
 import { pkcs11Schema } from '../../../../src/providers/pkcs11/config.ts';
 import { CKK, CKM, CKR, MECHANISM_FLAGS } from '../../../../src/providers/pkcs11/cryptoki.ts';
-import { ecdsaToDer } from '../../../../src/providers/pkcs11/ecdsa.ts';
 import { nativeError, retryClass } from '../../../../src/providers/pkcs11/errors.ts';
 import { LoginGate } from '../../../../src/providers/pkcs11/login-gate.ts';
 import { openPkcs11 } from '../../../../src/providers/pkcs11/open.ts';
@@ -176,31 +175,6 @@ describe('keys as tokens describe them', () => {
     assert.equal(secret(CKK.GENERIC_SECRET, 48), 'HMAC-SHA-384');
     assert.equal(secret(CKK.GENERIC_SECRET, 31), null);
     assert.equal(secret(CKK.SHA256_HMAC, 40), 'HMAC-SHA-256');
-  });
-});
-
-describe('ECDSA signatures', () => {
-  test('in DER are those that node:crypto takes', () => {
-    for (const [namedCurve, bytes] of [
-      ['P-256', 32],
-      ['P-384', 48],
-      ['P-521', 66],
-    ] as const) {
-      const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve });
-      for (let round = 0; round < 40; round += 1) {
-        const message = systemRandom.bytes(20);
-        const raw = sign('sha256', message, { key: privateKey, dsaEncoding: 'ieee-p1363' });
-        const der = ecdsaToDer(raw, bytes);
-        assert.ok(verify('sha256', message, publicKey, der!));
-      }
-    }
-  });
-
-  test('have the shortest form, and are none with a zero or of another length', () => {
-    const raw = Buffer.concat([Buffer.alloc(31), Buffer.of(0x80), Buffer.alloc(31), Buffer.of(1)]);
-    assert.equal(ecdsaToDer(raw, 32)!.toString('hex'), '300702020080020101');
-    assert.equal(ecdsaToDer(Buffer.alloc(64), 32), null);
-    assert.equal(ecdsaToDer(Buffer.alloc(63, 1), 32), null);
   });
 });
 
