@@ -10,9 +10,14 @@ import type { Call } from './operation.ts';
 import type { Services } from './services.ts';
 
 export function jobCall(services: Services, principal: Principal): Call {
+  return ownCall(services, principal, 'job');
+}
+
+/** A call that comes from this process, by whoever it says. */
+export function ownCall(services: Services, principal: Principal, gateway: Call['gateway']): Call {
   return {
     proof: { kind: 'principal', principal },
-    gateway: 'job',
+    gateway,
     source: null,
     requestId: uuidV7(services.clock.now(), services.random.bytes(10)),
     startedMs: monotonicMs(),

@@ -31,6 +31,8 @@ export interface ProviderCall {
   readonly operation: string;
   readonly outcome: 'OK' | ErrorCode;
   readonly tookMs: number;
+  /** From 1. */
+  readonly attempt: number;
 }
 
 /** A value that is read when somebody asks; null where there is none now. */

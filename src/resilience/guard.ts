@@ -13,6 +13,7 @@
  */
 import { ClavigerError, toClavigerError, type ErrorCode } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { ProviderCall } from '../ports/metrics.ts';
 import type { Random } from '../ports/random.ts';
 import type { CallOptions, Health, Provider } from '../providers/provider.ts';
 import { AFTER_FAULT, AFTER_THROTTLE, fraction, nextWaitMs } from './backoff.ts';
@@ -35,14 +36,7 @@ export interface GuardSettings {
 /** Called synchronously; they must not throw. */
 export interface GuardEvents {
   /** A single call has ended. */
-  called?(call: {
-    readonly provider: string;
-    readonly operation: string;
-    readonly outcome: ErrorCode | 'OK';
-    readonly tookMs: number;
-    /** From 1. */
-    readonly attempt: number;
-  }): void;
+  called?(call: ProviderCall): void;
   /** A call is about to be made again. */
   retried?(provider: string, operation: string): void;
   circuit?(change: {

@@ -5,14 +5,13 @@
  */
 import { join } from 'node:path';
 import { systemRandom } from '../../src/crypto/random.ts';
-import { uuidV7 } from '../../src/model/ids.ts';
 import type { Principal, Role } from '../../src/model/principal.ts';
 import { execute } from '../../src/operations/execute.ts';
 import { OPERATION_KEYS, OPERATIONS, type ClavigerApi } from '../../src/operations/index.ts';
+import { ownCall } from '../../src/operations/job-call.ts';
 import type { Operation } from '../../src/operations/operation.ts';
 import type { Services } from '../../src/operations/services.ts';
 import { runLifecycle } from '../../src/jobs/lifecycle.ts';
-import { monotonicMs } from '../../src/ports/clock.ts';
 import { fileUnseal } from '../../src/seal/root-key.ts';
 import { ensureTenants } from '../../src/server/bootstrap.ts';
 import { openService, type ServiceOptions } from '../../src/server/open-service.ts';
@@ -87,16 +86,7 @@ export function principalOf(tenantId: string, roles: readonly Role[], more: Part
 
 function apiOf(services: Services, principal: Principal): ClavigerApi {
   const run = async (operation: Operation<object, unknown>, input: object): Promise<unknown> => {
-    const call = {
-      proof: { kind: 'principal', principal },
-      gateway: 'library',
-      source: null,
-      requestId: uuidV7(services.clock.now(), services.random.bytes(10)),
-      startedMs: monotonicMs(),
-      dryRun: false,
-      idempotency: null,
-      trace: null,
-    } as const;
+    const call = ownCall(services, principal, 'library');
     const answer = await execute(services, operation, call, input);
     if (answer.kind === 'replay') throw new Error('nothing is replayed in-process');
     return answer.output;
