@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { ClavigerError, type ErrorCode } from '../../../../src/errors.ts';
+import type { ClavigerError, ErrorCode } from '../../../../src/errors.ts';
 import { fromService, INTEGRITY, UNREADABLE } from '../../../../src/providers/gcp-kms/errors.ts';
 
 interface Told {
