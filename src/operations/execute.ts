@@ -184,8 +184,15 @@ async function attemptOnce<I, O>(
     effect = null;
   }
   const concluding = progress.phase === 'outcome';
-  if (refusal !== null) await undoAll(services, progress);
-  if (scope === null && !services.refusals.recordAlone(call.source)) throw new RefusedError(refusal!, null);
+  if (refusal !== null && progress.undo.length > 0) {
+    // What is taken back stays so: should this have to be decided again, the work must not be found done.
+    progress.failure = { error: refusal, facts: { ...(scope?.facts ?? NO_FACTS) } };
+    await undoAll(services, progress);
+  }
+  // An intent is given its outcome, whoever its caller has become meanwhile.
+  if (scope === null && !concluding && !services.refusals.recordAlone(call.source)) {
+    throw new RefusedError(refusal!, null);
+  }
 
   const changes = refusal === null && 'changes' in effect! ? (effect.changes ?? []) : [];
   let receipt: Receipt;
@@ -227,7 +234,7 @@ async function doOutside(
   services: Services,
   name: OperationName,
   scope: Scope,
-  { name: what, work, undo }: OutsideWork,
+  { name: what, first = [], work, undo }: OutsideWork,
   progress: Progress,
   decidedAt: number,
 ): Promise<'again'> {
@@ -243,11 +250,13 @@ async function doOutside(
       read: scope.read,
       draft: draftOf(name, call, scope, startedAt, 'intent'),
       outcome: 'OK',
-      changes: [{ put: 'intent', intent }],
+      changes: [{ put: 'intent', intent }, ...first],
       signs: [],
     });
     if (receipt.verdict === 'stale') return 'again';
-    if (receipt.verdict !== 'done') throw new RefusedError(toClavigerError(null), receipt.index);
+    if (receipt.verdict !== 'done') {
+      throw new RefusedError(receipt.verdict === 'conflict' ? conflict() : toClavigerError(null), receipt.index);
+    }
     progress.phase = 'outcome';
   }
   try {

@@ -62,6 +62,11 @@ export type Effect<O> =
 export interface OutsideWork {
   /** What `scope.done` is asked by. */
   readonly name: string;
+  /**
+   * Commits with the intent, before the work begins: where nobody may come upon what is being done, such as the key that
+   * is being destroyed.
+   */
+  readonly first?: readonly Change[];
   /** Runs once. What it throws is the outcome. */
   readonly work: () => Promise<unknown>;
   /** Takes back what was done, as far as it can, where the operation is refused after all. */
