@@ -6,7 +6,7 @@
  * @module
  */
 import { HOMES_MAX } from '../envelope/ciphertext.ts';
-import { ClavigerError } from '../errors.ts';
+import { ClavigerError, toClavigerError } from '../errors.ts';
 import type { Backing, HomesRule, Key, KeyVersion, KeyWithVersions } from '../model/key.ts';
 import { isDestroyed } from '../model/state.ts';
 import { SOFTWARE_PROVIDER_NAME } from '../providers/software/index.ts';
@@ -43,6 +43,11 @@ export const removeKeyBacking: Operation<RemoveKeyBackingInput, KeyInfo> = {
   name: 'RemoveKeyBacking',
   async run(scope, { key: name, provider }) {
     const found = await scope.manageKey(name);
+    const removed = scope.done<Removed>(HOME_REMOVED);
+    if (removed !== undefined) {
+      scope.note({ provider, missingHomes: removed.kept });
+      return { output: await keyInfo(scope, found) };
+    }
     const { key, versions } = found;
     requireChangeable(key);
     const going = versions.flatMap(({ backings }) =>
@@ -56,13 +61,6 @@ export const removeKeyBacking: Operation<RemoveKeyBackingInput, KeyInfo> = {
         `\`${provider}\` is the only home of version ${last.version} of key ${key.id}; add another first`,
       );
     }
-    if (
-      scope.done(HOME_REMOVED) === undefined &&
-      going.some((backing) => backing.provider !== SOFTWARE_PROVIDER_NAME)
-    ) {
-      scope.note({ provider });
-      return { outside: { name: HOME_REMOVED, work: () => destroyHomes(scope, going) } };
-    }
     const { providers = [] } = key.homes ?? {};
     const rule = ruleOf(
       key,
@@ -74,14 +72,49 @@ export const removeKeyBacking: Operation<RemoveKeyBackingInput, KeyInfo> = {
       backings: version.backings.map((backing) => (going.includes(backing) ? { ...backing, removedAt } : backing)),
       refusal: version.refusal?.provider === provider ? null : version.refusal,
     }));
-    const drops =
-      provider === SOFTWARE_PROVIDER_NAME
-        ? versions.map(({ version }): Change => ({ drop: 'material', keyId: key.id, version }))
-        : [];
-    scope.note({ provider, missingHomes: scope.done<readonly string[]>(HOME_REMOVED) ?? [] });
-    return changedHomes(scope, { key: { ...key, homes: rule }, versions: after }, drops);
+    scope.note({ provider });
+    const gone = { key: { ...key, homes: rule }, versions: after };
+    if (provider === SOFTWARE_PROVIDER_NAME) {
+      const drops = versions.map(({ version }): Change => ({ drop: 'material', keyId: key.id, version }));
+      return changedHomes(scope, gone, drops);
+    }
+    // First it is a home no more, then its native keys go: a request that met one half destroyed would take it for a refusal.
+    return {
+      outside: {
+        name: HOME_REMOVED,
+        first: puts(gone),
+        work: async (): Promise<Removed> => ({ kept: await destroyLeft(scope, key, provider, going) }),
+      },
+    };
   },
 };
+
+interface Removed {
+  /** The provider, where native keys of it are still there. */
+  readonly kept: readonly string[];
+}
+
+/** A home that is down can be taken away too; its native keys stay then, which the record says, and the operator is told. */
+async function destroyLeft(
+  scope: Scope,
+  { id }: Key,
+  provider: string,
+  going: readonly Backing[],
+): Promise<readonly string[]> {
+  try {
+    return await destroyHomes(scope, going);
+  } catch (thrown) {
+    const { code } = toClavigerError(thrown);
+    const refs = going.filter(({ adopted }) => adopted !== true).map(({ ref }) => ref);
+    scope.services.log.write('error', 'native keys of a removed home are left behind; destroy them there', {
+      keyId: id,
+      provider,
+      code,
+      refs,
+    });
+    return [provider];
+  }
+}
 
 /** Makes the key live wherever its rule says: in members that its group has got since, and where a home was lost. */
 export const repairKeyBackings: Operation<KeyInput, KeyInfo> = {
@@ -121,6 +154,7 @@ async function withHomes(
   await requireHomesFit(scope, key, { rule, homes }, true);
   const made = scope.done<ReadonlyMap<number, MadeHomes>>(HOMES_ADDED);
   if (made === undefined) {
+    requireRoom(usable(found), homes);
     scope.note({ provider: homes.map(({ provider }) => provider).join(',') });
     // A native key that is adopted is one version's; the others are made where they can be.
     const adopting = homes.some(({ ref }) => ref !== undefined);
@@ -141,12 +175,9 @@ async function withHomes(
     const added = made.get(version.version);
     if (added === undefined) return version;
     changes.push(...homeChanges(key, version.version, added));
-    const backings = [...version.backings, ...added.backings];
-    if (backings.length > HOMES_MAX) {
-      throw new ClavigerError('LIMIT_EXCEEDED', `a version has at most ${HOMES_MAX} homes, those it once had included`);
-    }
-    return { ...version, backings };
+    return { ...version, backings: [...version.backings, ...added.backings] };
   });
+  requireRoom(versions, []);
   scope.note({ provider: homes.map(({ provider }) => provider).join(',') });
   return changedHomes(scope, { key: { ...key, homes: rule }, versions }, changes);
 }
@@ -162,6 +193,15 @@ async function changedHomes(
 function ruleOf({ homes }: Key, providers: readonly string[]): HomesRule {
   const rule = homes ?? { group: null, onHomeRefusal: 'refuse', siblings: false };
   return { ...rule, providers };
+}
+
+/** @throws LIMIT_EXCEEDED, before anything is made, and again once it is */
+function requireRoom(versions: readonly KeyVersion[], homes: readonly WantedHome[]): void {
+  for (const version of versions) {
+    const lacking = homes.filter(({ provider }) => !liveIn(version, provider));
+    if (version.backings.length + lacking.length <= HOMES_MAX) continue;
+    throw new ClavigerError('LIMIT_EXCEEDED', `a version has at most ${HOMES_MAX} homes, those it once had included`);
+  }
 }
 
 /** Versions whose homes count: those that are not destroyed. */
