@@ -49,14 +49,16 @@ export async function concludeIntents({ cache, ledger, clock, log }: Services): 
   }
 }
 
-/** Describes the native keys of all keys with homes that were used, or refuse, and notes what has changed. */
+/** Describes the native keys of all versions with homes that were used, or refuse, and notes what has changed. */
 export async function describeHomes(services: Services): Promise<void> {
-  const used = services.homes.takeUsed();
+  const isUsed = services.homes.takeUsed();
   for (let after: string | null = null; ;) {
     const ids: readonly string[] = await services.cache.store.keyIdsWithHomes({ after, limit: KEYS_AT_ONCE });
     for (const id of ids) {
       const found = await services.cache.key(id);
-      if (found !== null && (used.has(id) || refuses(found))) await describeKey(services, found);
+      for (const version of found?.versions ?? []) {
+        if (isUsed(version) || refuses(version)) await describeVersion(services, found!, version);
+      }
     }
     if (ids.length < KEYS_AT_ONCE) return;
     after = ids.at(-1)!;
@@ -79,23 +81,42 @@ export function startDescribing(services: Services, intervalMs: number = DESCRIB
   };
 }
 
-async function describeKey(services: Services, { key, versions }: KeyWithVersions): Promise<void> {
-  for (const version of versions) {
-    if (isDestroyed(version.state)) continue;
-    for (const backing of version.backings) {
-      if (backing.removedAt !== undefined || backing.provider === SOFTWARE_PROVIDER_NAME) continue;
-      const refusal = await refusalOf(services, backing);
-      if (refusal === 'unknown' || refusal === knownRefusal(version, backing)) continue;
-      // Another home's refusal stands for the version already; one is enough.
-      if (refusal !== null && version.refusal !== null) continue;
-      await noteRefusal(services, key.tenantId, {
-        key: key.id,
-        keyVersion: version.version,
-        provider: backing.provider,
-        code: refusal,
-      });
-    }
+async function describeVersion(services: Services, { key }: KeyWithVersions, version: KeyVersion): Promise<void> {
+  if (isDestroyed(version.state)) return;
+  const answers = new Map<Backing, ErrorCode | 'unknown' | null>();
+  for (const backing of version.backings) {
+    if (backing.removedAt !== undefined || backing.provider === SOFTWARE_PROVIDER_NAME) continue;
+    answers.set(backing, await refusalOf(services, backing));
   }
+  const news = key.homes?.onHomeRefusal === 'quarantine' ? quarantineNews(answers) : refusalNews(version, answers);
+  for (const { provider, code } of news) {
+    await noteRefusal(services, key.tenantId, { key: key.id, keyVersion: version.version, provider, code });
+  }
+}
+
+type Answers = ReadonlyMap<Backing, ErrorCode | 'unknown' | null>;
+
+interface News {
+  readonly provider: string;
+  readonly code: ErrorCode | null;
+}
+
+function quarantineNews(answers: Answers): readonly News[] {
+  return Array.from(answers).flatMap(([{ provider, quarantined }, code]) =>
+    code === 'unknown' || code === (quarantined?.code ?? null) ? [] : { provider, code },
+  );
+}
+
+/** One refusal is enough for a version: where the home that gave it answers again, another that refuses takes its place. */
+function refusalNews({ refusal }: KeyVersion, answers: Answers): readonly News[] {
+  const all = Array.from(answers, ([{ provider }, code]) => ({ provider, code }));
+  const own = all.find(({ provider }) => provider === refusal?.provider)?.code ?? null;
+  if (refusal !== null && own !== null) {
+    return own === 'unknown' || own === refusal.code ? [] : [{ provider: refusal.provider, code: own }];
+  }
+  const refusing = all.find(({ code }) => code !== null && code !== 'unknown') as News | undefined;
+  if (refusing !== undefined) return [refusing];
+  return refusal === null ? [] : [{ provider: refusal.provider, code: null }];
 }
 
 /** How a home refuses its key now; `unknown` where it does not answer. */
@@ -115,13 +136,6 @@ async function refusalOf(services: Services, { provider, ref }: Backing): Promis
   }
 }
 
-function knownRefusal({ refusal }: KeyVersion, { provider, quarantined }: Backing): ErrorCode | null {
-  if (quarantined !== undefined) return quarantined.code;
-  return refusal?.provider === provider ? refusal.code : null;
-}
-
-function refuses({ versions }: KeyWithVersions): boolean {
-  return versions.some(
-    ({ refusal, backings }) => refusal !== null || backings.some(({ quarantined }) => quarantined !== undefined),
-  );
+function refuses({ refusal, backings }: KeyVersion): boolean {
+  return refusal !== null || backings.some(({ quarantined }) => quarantined !== undefined);
 }

@@ -164,6 +164,7 @@ async function each<I, O extends Made>(
     const context = contextOf(item);
     done.push({ result, item: { digest, algorithm, keyVersion, context, outcome: outcomeOf(scope, result) } });
   }
+  scope.wipeShared();
   return done;
 }
 

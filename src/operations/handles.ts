@@ -12,7 +12,7 @@ import type { Backing, KeyVersion, KeyWithVersions } from '../model/key.ts';
 import type { KeyHandle, SignInput } from '../providers/key-handle.ts';
 import type { CallOptions, HomeKey, Made } from '../providers/provider.ts';
 import { anyHome, type Home } from '../resilience/index.ts';
-import { refusedByHome } from './home-refusal.ts';
+import { failedHomes, refusedByHome } from './home-refusal.ts';
 import type { VersionHomes } from './homes.ts';
 import type { Scope } from './scope.ts';
 
@@ -74,7 +74,7 @@ async function asked<T extends Buffer>(
   work: (key: HomeKey, options: CallOptions, home: Home) => Promise<Made<T>> | undefined,
 ): Promise<T> {
   const { signal } = new AbortController();
-  const answered = await scope.tracedCall(facet, () =>
+  const answered = await scope.askHomes(facet, () =>
     anyHome(
       homes,
       facet,
@@ -82,7 +82,10 @@ async function asked<T extends Buffer>(
       (home, options) => work(home.key, options, home) ?? Promise.reject(unsupported(home, facet)),
       settings,
       signal,
-    ).catch((error: unknown) => refusedByHome(scope, found, version, error)),
+    ).catch((error: unknown) => {
+      scope.noteServed([], failedHomes(error), []);
+      return refusedByHome(scope, found, version, error);
+    }),
   );
   const backing = homes.find((home) => home === answered.home)!.backing;
   const failovers = [

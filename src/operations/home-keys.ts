@@ -120,6 +120,7 @@ export async function requireHomesFit(
     if (name === SOFTWARE_PROVIDER_NAME && ref !== undefined) throw noneToAdopt();
     const { provider } = scope.services.homes.guard(name, tenantName);
     requireCan(provider, USE_OF[key.usage](key.spec), key.spec);
+    if (ref !== undefined) scope.services.homes.requireAdoption(name);
     if (ref !== undefined || name === SOFTWARE_PROVIDER_NAME) continue;
     requireCan(provider, replicated ? 'import' : 'create', key.spec);
   }
@@ -176,7 +177,10 @@ async function makeHomes(
     const guard = services.homes.guard(name, tenantName);
     if (ref !== undefined) return adopted(scope, guard, key, number, ref);
     const before = previous?.backings.find((backing) => backing.provider === name && backing.adopted !== true);
-    const info = await madeAt(guard, wanted(number), replicated ? material!.reveal() : null, before?.ref ?? null);
+    const want = wanted(number);
+    const info = await madeAt(guard, want, replicated ? material!.reveal() : null, before?.ref ?? null).catch(
+      (error: unknown) => mayBeLeft(scope, key, name, want, error),
+    );
     return backingOf(number, name, key.spec, info);
   });
   const settled = await Promise.allSettled(making);
@@ -187,9 +191,7 @@ async function makeHomes(
     if (!isAsymmetric(key.spec)) return { backings, publicKey: null, sealed };
     return { backings: pairsOf(backings, rule, had.publicKey), publicKey: firstPublicKey(backings, publicKey), sealed };
   } catch (error) {
-    await destroyHomes(scope, backings).catch((cause: unknown) =>
-      services.log.write('error', 'a native key is left behind', { keyId: key.id, cause: String(cause) }),
-    );
+    await takeBack(scope, key, backings);
     throw error;
   }
 }
@@ -223,8 +225,9 @@ export async function addHomes(
     }
     return done;
   } catch (error) {
-    await destroyHomes(
+    await takeBack(
       scope,
+      key,
       [...done.values()].flatMap(({ backings }) => backings),
     );
     throw error;
@@ -305,6 +308,33 @@ export async function destroyHomes(scope: Scope, backings: readonly Backing[]): 
   return kept;
 }
 
+/** Destroys what was made for a change that has failed; what cannot be destroyed is told to the operator. */
+async function takeBack(scope: Scope, key: Pick<Key, 'id'>, backings: readonly Backing[]): Promise<void> {
+  await destroyHomes(scope, backings).catch((cause: unknown) =>
+    scope.services.log.write('error', 'a native key is left behind', { keyId: key.id, cause: String(cause) }),
+  );
+}
+
+/**
+ * A call that was not answered may have made its key all the same, and nobody here knows of it.
+ *
+ * @throws always
+ */
+function mayBeLeft(
+  { services }: Scope,
+  key: Pick<Key, 'id'>,
+  provider: string,
+  want: WantedKey,
+  error: unknown,
+): never {
+  const { code } = toClavigerError(error);
+  if (code === 'PROVIDER_TIMEOUT' || code === 'PROVIDER_UNAVAILABLE') {
+    const fields = { keyId: key.id, provider, nativeName: want.name, code };
+    services.log.write('warn', 'a native key may have been made all the same; look for its name', fields);
+  }
+  throw error;
+}
+
 /** Where each home must have the same material, so that it is made here and imported. */
 function isReplicated(spec: Spec, rule: HomesRule, homes: readonly WantedHome[], more = false): boolean {
   if (spec === 'AES-256-GCM' || rule.siblings || (homes.length < 2 && !more)) return false;
@@ -337,14 +367,21 @@ async function adopted(
   number: number,
   reference: string,
 ): Promise<Backing> {
+  const { homes, cache } = scope.services;
   const ask = <T>(name: string, work: (options: CallOptions) => Promise<T>): Promise<T> =>
-    guard.call(name, true, work, within()).catch((error: unknown) => {
-      throw isNotThere(error) ? noNativeKey(guard.name, reference, error) : error;
-    });
-  const ref = await ask('resolve', (options) => guard.provider.resolve(reference, options));
-  const info = await ask('describe', (options) => guard.provider.describe(ref, options));
-  scope.services.homes.requireAdoptable(guard.name, info.nativeId);
-  const owner = await scope.services.cache.store.nativeKeyTenant(info.nativeId);
+    guard.call(name, true, (options) => work(options).catch((error: unknown) => unseen(guard.name, error)), within());
+  let info: BackingInfo;
+  try {
+    const ref = await ask('resolve', (options) => guard.provider.resolve(reference, options));
+    info = await ask('describe', (options) => guard.provider.describe(ref, options));
+  } catch (error) {
+    if (!isNotThere(error)) throw error;
+    // What no pattern names is not looked for on anybody's behalf: whether it is there is not told either.
+    homes.requireAdoptable(guard.name, reference, reference);
+    throw noNativeKey(guard.name, reference, error);
+  }
+  homes.requireAdoptable(guard.name, info.nativeId, reference);
+  const owner = await cache.store.nativeKeyTenant(info.nativeId);
   if (owner !== null && owner !== key.tenantId) {
     throw new ClavigerError(
       'PERMISSION_DENIED',
@@ -426,6 +463,18 @@ function noneToAdopt(): ClavigerError {
 
 function isNotThere(error: unknown): error is ClavigerError {
   return error instanceof ClavigerError && error.code === 'KEY_NOT_FOUND';
+}
+
+/**
+ * What our credentials may not see is not there for whoever named it. It says nothing of the credentials: a caller could
+ * have the provider quarantined by asking for a key of strangers.
+ *
+ * @throws always
+ */
+function unseen(provider: string, error: unknown): never {
+  if (!(error instanceof ClavigerError) || error.code !== 'PROVIDER_DENIED') throw error;
+  const native = error.native ?? { provider, code: null, requestId: null };
+  throw new ClavigerError('KEY_NOT_FOUND', `provider \`${provider}\` has no such key`, { cause: error, native });
 }
 
 function noNativeKey(provider: string, reference: string, cause: ClavigerError): ClavigerError {

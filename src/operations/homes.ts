@@ -65,8 +65,9 @@ export class Homes {
   readonly #groups = new Map<string, GroupSetup>();
   /** A version is another object after each change, and the configuration stands still. */
   readonly #ofVersion = new WeakMap<KeyVersion, VersionHomes>();
-  /** Keys that were used since the last round of describing. */
+  /** Versions that were used since the last round of describing. */
   #used = new Set<string>();
+  readonly #noting = new Map<string, Promise<void>>();
 
   constructor(
     providers: readonly ProviderSetup[],
@@ -93,11 +94,20 @@ export class Homes {
     return this.#namesFor(tenantName).map((name) => this.#providers.get(name)!.guard);
   }
 
-  /** Ids of the keys that were used since this was asked last. */
-  takeUsed(): ReadonlySet<string> {
+  /** Tells which versions were used since this was asked last. */
+  takeUsed(): (version: KeyVersion) => boolean {
     const used = this.#used;
     this.#used = new Set();
-    return used;
+    return (version) => used.has(usedName(version));
+  }
+
+  /** Does a work of this name, or waits for the one that is under way. */
+  noteOnce(name: string, work: () => Promise<void>): Promise<void> {
+    const known = this.#noting.get(name);
+    if (known !== undefined) return known;
+    const noting = work().finally(() => this.#noting.delete(name));
+    this.#noting.set(name, noting);
+    return noting;
   }
 
   /**
@@ -121,13 +131,25 @@ export class Homes {
     throw new ClavigerError('INVALID_ARGUMENT', `no provider group \`${printable(name)}\` is configured${there}`);
   }
 
-  /** @throws PERMISSION_DENIED where the provider's configuration lets nobody adopt this native key */
-  requireAdoptable(provider: string, nativeId: string): void {
+  /** @throws PERMISSION_DENIED where the provider's configuration lets nobody adopt anything */
+  requireAdoption(provider: string): void {
+    if ((this.#providers.get(provider)?.adopt ?? []).length > 0) return;
+    throw new ClavigerError(
+      'PERMISSION_DENIED',
+      `provider \`${provider}\` lets nobody adopt native keys: it has no \`adopt\` patterns`,
+    );
+  }
+
+  /**
+   * @param asked what the caller named it: what it stands for is not told of a key that is not the caller's
+   * @throws PERMISSION_DENIED where the provider's configuration lets nobody adopt this native key
+   */
+  requireAdoptable(provider: string, nativeId: string, asked: string): void {
     const { adopt = [] } = this.#providers.get(provider) ?? {};
     if (adopt.some((pattern) => pattern.test(nativeId))) return;
     throw new ClavigerError(
       'PERMISSION_DENIED',
-      `provider \`${provider}\` lets nobody adopt \`${printable(nativeId)}\`: its \`adopt\` patterns do not name it`,
+      `provider \`${provider}\` lets nobody adopt \`${printable(asked)}\`: its \`adopt\` patterns do not name it`,
     );
   }
 
@@ -139,7 +161,7 @@ export class Homes {
 
   /** Where a version lives now. */
   ofVersion(key: Key, version: KeyVersion, tenantName: string): VersionHomes {
-    this.#used.add(key.id);
+    this.#used.add(usedName(version));
     const known = this.#ofVersion.get(version);
     if (known !== undefined) return known;
     const made = this.#findHomes(key, version, tenantName);
@@ -185,6 +207,10 @@ export function isSoftwareOnly(providers: readonly string[]): boolean {
 
 function mayUse(tenants: readonly string[] | null, tenantName: string): boolean {
   return tenants === null || tenants.includes(tenantName);
+}
+
+function usedName({ keyId, version }: KeyVersion): string {
+  return `${keyId}/${version}`;
 }
 
 /** A pattern of the configuration: `*` stands for any characters, all else for itself. */

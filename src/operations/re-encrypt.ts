@@ -40,12 +40,12 @@ export const reEncrypt: Operation<ReEncryptInput, ReEncryptOutput> = {
       destinationContext,
     });
     const opened = await decryptUnder(scope, from, input);
+    const { plaintext } = opened;
     const made = await encryptUnder(scope, to, {
-      plaintext: opened.plaintext,
+      plaintext,
       context: destinationContext,
       algorithm: destinationAlgorithm,
-    });
-    opened.plaintext.fill(0);
+    }).finally(() => plaintext.fill(0));
     scope.note({ keyVersion: opened.keyVersion, algorithm: opened.algorithm });
     const { keyId, arn, keyVersion, algorithm } = opened;
     return { output: { ...made, source: { keyId, arn, keyVersion, algorithm } } };

@@ -41,8 +41,7 @@ export const rewrap: Operation<RewrapInput, RewrapOutput> = {
     }
     scope.requireUse(key, { usage: 'encrypt-decrypt', kind: 'protect' });
     const { plaintext } = await decryptUnder(scope, found, { ciphertext, context });
-    const made = await encryptUnder(scope, found, { plaintext, context });
-    plaintext.fill(0);
+    const made = await encryptUnder(scope, found, { plaintext, context }).finally(() => plaintext.fill(0));
     const { keyId, arn, keyVersion } = made;
     return { output: { keyId, arn, keyVersion, ciphertext: made.ciphertext } };
   },

@@ -60,8 +60,8 @@ export const NO_FACTS: Readonly<Facts> = {
   redaction: null,
 };
 
-/** What an attempt remembers a home's refusal by. */
-const PINNED = 'refusal of a home';
+/** What refuses every home that this call would ask. */
+const ANY_HOME = 'any home';
 
 /** Versions that are tried, newest first, for a signature, MAC or RSA ciphertext that names none. */
 const CANDIDATES_MAX = 16;
@@ -91,7 +91,7 @@ export class Scope {
   /** Of a signature by one of several key pairs: which one. */
   thumbprint: string | null = null;
   readonly #memo: Map<string, unknown>;
-  #shared: Map<string, Promise<unknown>> | null = null;
+  #shared: Map<string, Shared<unknown>> | null = null;
 
   constructor(
     services: Services,
@@ -288,11 +288,7 @@ export class Scope {
    */
   async homes({ key }: KeyWithVersions, version: KeyVersion): Promise<VersionHomes> {
     this.note({ keyVersion: version.version });
-    const pinned = this.#memo.get(PINNED) as ClavigerError | undefined;
-    if (pinned !== undefined) {
-      this.note({ provider: pinned.native?.provider ?? null });
-      throw pinned;
-    }
+    this.requireUnpinned();
     this.#requireUnexpired(key, version);
     const { refusal } = version;
     if (refusal !== null) {
@@ -307,36 +303,65 @@ export class Scope {
     return this.services.homes.ofVersion(key, version, name);
   }
 
-  /** Ends every later attempt of this call with the same refusal of a home. */
-  pin(refusal: ClavigerError): void {
-    this.#memo.set(PINNED, refusal);
+  /**
+   * Keeps a home's refusal for this call: another attempt, or another item of a batch, ends with it too, and asks nobody.
+   *
+   * @param what it is of, where it is not of all that the call asks homes for
+   */
+  pin(refusal: ClavigerError, facts: Partial<Facts>, what: string = ANY_HOME): void {
+    this.note(facts);
+    this.#memo.set(pinName(what), { refusal, facts } satisfies Pinned);
+  }
+
+  /** @throws what was pinned, noted as it was then */
+  requireUnpinned(what: string = ANY_HOME): void {
+    const pinned = this.#memo.get(pinName(what)) as Pinned | undefined;
+    if (pinned === undefined) return;
+    this.note(pinned.facts);
+    throw pinned.refusal;
   }
 
   /** Notes who did the work, who was asked before, and who has no part in it; several notes of one call add up. */
   noteServed(providers: readonly string[], failovers: readonly string[], missingHomes: readonly string[]): void {
     const { facts } = this;
     this.served = true;
+    const served = facts.provider === null ? providers : [...facts.provider.split(','), ...providers];
     this.note({
-      provider: providers.join(',') || null,
+      provider: [...new Set(served)].join(',') || null,
       failovers: [...new Set([...facts.failovers, ...failovers])],
       missingHomes: [...new Set([...facts.missingHomes, ...missingHomes])],
     });
   }
 
-  /** Within a batch, what `make` gives for the first item that asks; null for a call that is no batch. */
-  async sharedInBatch<T>(name: string, make: () => Promise<T>): Promise<T | null> {
+  /**
+   * Within a batch, what `make` gives for the first item that asks; null for a call that is no batch.
+   *
+   * @param wipe called when the batch is done, see `wipeShared`
+   */
+  async sharedInBatch<T>(name: string, make: () => Promise<T>, wipe: (made: T) => void): Promise<T | null> {
     if (!(this.operation in BATCH_OPERATIONS)) return null;
     this.#shared ??= new Map();
-    let made = this.#shared.get(name) as Promise<T> | undefined;
-    if (made === undefined) {
-      made = make();
-      this.#shared.set(name, made);
-    }
+    const known = this.#shared.get(name) as Shared<T> | undefined;
+    if (known !== undefined) return known.made;
+    const made = make();
+    this.#shared.set(name, { made, wipe: () => void made.then(wipe, () => undefined) });
     return made;
   }
 
-  /** Runs a call of the homes within a span of its own, where the request is traced. */
-  async tracedCall<T>(name: string, work: () => Promise<T>): Promise<T> {
+  /** Wipes what the items of a batch have shared. */
+  wipeShared(): void {
+    for (const { wipe } of this.#shared?.values() ?? []) wipe();
+  }
+
+  /**
+   * Asks homes, within a span of its own where the request is traced.
+   *
+   * @throws DRY_RUN where nothing is to be done: what a home does may cost, and stands in its own log
+   */
+  async askHomes<T>(name: string, work: () => Promise<T>): Promise<T> {
+    if (this.call.dryRun) {
+      throw new ClavigerError('DRY_RUN', 'nothing of ours refuses the request; homes are not asked in a dry run');
+    }
     const span = this.call.trace?.child(name) ?? null;
     try {
       return await work();
@@ -399,6 +424,20 @@ export class Scope {
     }
     return decision.allowed;
   }
+}
+
+interface Shared<T> {
+  readonly made: Promise<T>;
+  readonly wipe: () => void;
+}
+
+interface Pinned {
+  readonly refusal: ClavigerError;
+  readonly facts: Partial<Facts>;
+}
+
+function pinName(what: string): string {
+  return `refused by ${what}`;
 }
 
 /** The name under which the result of outside work is remembered for the next attempt. */

@@ -11,7 +11,7 @@ import type { EncryptionContext } from '../model/encryption-context.ts';
 import type { Key, KeyVersion, KeyWithVersions } from '../model/key.ts';
 import type { WrapFacet } from '../providers/provider.ts';
 import { anyHome, wrapEverywhere, type Home } from '../resilience/index.ts';
-import { refusedByHome } from './home-refusal.ts';
+import { failedHomes, refusedByHome } from './home-refusal.ts';
 import type { VersionHomes } from './homes.ts';
 import type { Scope } from './scope.ts';
 
@@ -24,12 +24,13 @@ export async function sealAtHomes(
   context: EncryptionContext,
 ): Promise<Buffer> {
   const make = (): Promise<WrappedKey> => wrapDataKey(scope, found, version);
-  const shared = await scope.sharedInBatch(`data key ${version.version}`, make);
+  const shared = await scope.sharedInBatch(`data key ${version.version}`, make, ({ dataKey }) => dataKey.fill(0));
   const { dataKey, entries } = shared ?? (await make());
-  const { random } = scope.services;
-  const blob = sealWrapped(headerOf(found.key, version), dataKey, entries, plaintext, context, random);
-  if (shared === null) dataKey.fill(0);
-  return blob;
+  try {
+    return sealWrapped(headerOf(found.key, version), dataKey, entries, plaintext, context, scope.services.random);
+  } finally {
+    if (shared === null) dataKey.fill(0);
+  }
 }
 
 /** Opens a blob with the first of its homes that answers. */
@@ -41,12 +42,14 @@ export async function openAtHomes(
   context: EncryptionContext,
 ): Promise<Buffer> {
   const open = (): Promise<Buffer> => unwrapDataKey(scope, found, version, blob);
-  const shared = await scope.sharedInBatch(`unwrapped ${wrapsName(blob)}`, open);
+  const shared = await scope.sharedInBatch(`unwrapped ${wrapsName(blob)}`, open, (dataKey) => dataKey.fill(0));
   const dataKey = shared ?? (await open());
-  // The salt of another item of the batch may still be a forged one: each blob commits by itself.
-  const plaintext = openWrapped(blob, dataKey, context);
-  if (shared === null) dataKey.fill(0);
-  return plaintext;
+  try {
+    // The salt of another item of the batch may still be a forged one: each blob commits by itself.
+    return openWrapped(blob, dataKey, context);
+  } finally {
+    if (shared === null) dataKey.fill(0);
+  }
 }
 
 /**
@@ -65,23 +68,24 @@ export async function completedBlob(
   const lacking = homes.filter(({ backing }) => !there.has(backing.number));
   const kept = blob.wraps.filter(({ home }) => isCurrent(version, home));
   if (lacking.length === 0) {
+    await requireSeals(scope, found.key, version, blob);
     scope.noteServed(
       homes.map(nameOf),
       [],
       lost.map(({ backing }) => backing.provider),
     );
-    await requireSeals(scope, found.key, version, blob);
     return encodeWrapped({ ...blob, wraps: kept.length > 0 ? kept : blob.wraps });
   }
   const dataKey = await unwrapDataKey(scope, found, version, blob);
-  const { failovers } = scope.facts;
   // Whatever can be completed is: a home that is still down stays missing.
   const all = { ...settings, wrapQuorum: 1 };
-  const made = await wrapAt(scope, found, version, { homes: lacking, lost, settings: all }, dataKey);
-  dataKey.fill(0);
-  scope.note({ failovers });
-  const wraps = [...kept, ...made].toSorted((a, b) => a.home - b.home);
-  return encodeWrapped({ ...blob, wraps });
+  try {
+    const made = await wrapAt(scope, found, version, { homes: lacking, lost, settings: all }, dataKey);
+    const wraps = [...kept, ...made].toSorted((a, b) => a.home - b.home);
+    return encodeWrapped({ ...blob, wraps });
+  } finally {
+    dataKey.fill(0);
+  }
 }
 
 interface WrappedKey {
@@ -91,8 +95,13 @@ interface WrappedKey {
 
 async function wrapDataKey(scope: Scope, found: KeyWithVersions, version: KeyVersion): Promise<WrappedKey> {
   const dataKey = scope.services.random.bytes(DATA_KEY_BYTES);
-  const homes = await scope.homes(found, version);
-  return { dataKey, entries: await wrapAt(scope, found, version, homes, dataKey) };
+  try {
+    const homes = await scope.homes(found, version);
+    return { dataKey, entries: await wrapAt(scope, found, version, homes, dataKey) };
+  } catch (error) {
+    dataKey.fill(0);
+    throw error;
+  }
 }
 
 /** Wraps a data key at homes, and notes which of them did and which did not. */
@@ -107,10 +116,11 @@ async function wrapAt(
   const context = homeContext(key, version);
   const numberOf = new Map<Home, number>(homes.map((home) => [home, home.backing.number]));
   const { signal } = new AbortController();
-  const made = await scope.tracedCall('wrap', () =>
-    wrapEverywhere(homes, dataKey, () => context, settings, signal).catch((error: unknown) =>
-      refusedByHome(scope, found, version, error),
-    ),
+  const made = await scope.askHomes('wrap', () =>
+    wrapEverywhere(homes, dataKey, () => context, settings, signal).catch((error: unknown) => {
+      scope.noteServed([], [], failedHomes(error));
+      return refusedByHome(scope, found, version, error);
+    }),
   );
   const missing = [...made.missing.map(({ home }) => home.guard.name), ...lost.map(({ backing }) => backing.provider)];
   scope.noteServed(
@@ -140,13 +150,15 @@ async function unwrapDataKey(
   const { key } = found;
   await requireSeals(scope, key, version, blob);
   const { homes, lost, settings } = await scope.homes(found, version);
+  const pinned = `the wraps ${wrapsName(blob)}`;
+  scope.requireUnpinned(pinned);
   const wrapOf = new Map(blob.wraps.map(({ home, wrap }) => [home, wrap]));
   const named = homes.filter(({ backing }) => wrapOf.has(backing.number));
   if (named.length === 0) throw noHomeLeft(key, version, blob, lost);
   const context = homeContext(key, version);
   const numberOf = new Map<Home, number>(named.map((home) => [home, home.backing.number]));
   const { signal } = new AbortController();
-  const opened = await scope.tracedCall('unwrap', () =>
+  const opened = await scope.askHomes('unwrap', () =>
     anyHome(
       named,
       'unwrap',
@@ -157,21 +169,27 @@ async function unwrapDataKey(
     ).catch((error: unknown) => {
       // Its seal is ours, so the home did make this wrap, and does not open it any more.
       if (error instanceof ClavigerError && error.code === 'INVALID_CIPHERTEXT') {
-        scope.note({ resource: `${DISAGREEMENT}${error.native?.provider ?? 'unknown'}` });
+        const provider = error.native?.provider ?? 'unknown';
+        scope.pin(error, { provider, resource: `${DISAGREEMENT}${provider}` }, pinned);
       }
+      scope.noteServed([], failedHomes(error), []);
       return refusedByHome(scope, found, version, error);
     }),
   );
   const provider = opened.home.guard.name;
   scope.noteServed(
     [provider],
-    opened.failovers.map(({ home }) => home.guard.name),
+    [
+      ...lost.filter(({ backing }) => wrapOf.has(backing.number)).map(({ backing }) => backing.provider),
+      ...opened.failovers.map(({ home }) => home.guard.name),
+    ],
     [],
   );
   const dataKey = opened.value.value;
   if (dataKey.length === DATA_KEY_BYTES && commitsTo(blob, dataKey)) return dataKey;
   dataKey.fill(0);
-  scope.note({ resource: `${DISAGREEMENT}${provider}` });
+  const refusal = invalidCiphertext();
+  scope.pin(refusal, { provider, resource: `${DISAGREEMENT}${provider}` }, pinned);
   // No second try: which of two homes is right cannot be told, and one that lies must be looked at.
   scope.services.log.write('error', 'a home gave another data key than the ciphertext commits to', {
     keyId: key.id,
@@ -180,7 +198,7 @@ async function unwrapDataKey(
     requestId: scope.call.requestId,
   });
   scope.services.observer.metrics.disagreed(provider);
-  throw invalidCiphertext();
+  throw refusal;
 }
 
 /** Before any home is called: every wrap was put there by us, for a home that this version has or had. */

@@ -280,7 +280,7 @@ suite('a refusal', () => {
     await refused(adopt('P-256', 'one', ref, 'key-agreement'), 400, 'INVALID_ARGUMENT', /it is for `sign-verify`/);
     const other = await make({ spec: 'P-256', backings: [{ provider: 'two' }] });
     const { ref: unnamed } = (await server.client.describeKey({ key: other })).versions[0]!.backings[0]!;
-    await refused(adopt('P-256', 'two', unnamed), 403, 'PERMISSION_DENIED', /lets nobody adopt `fake:.*`/);
+    await refused(adopt('P-256', 'two', unnamed), 403, 'PERMISSION_DENIED', /`two` lets nobody adopt native keys/);
   });
 
   test('of a change of homes says what stands in the way', async () => {
@@ -437,7 +437,7 @@ suite('tenants', () => {
     const native = await west.server.client.createKey({ spec: 'P-256' });
     await assert.rejects(shop.createKey({ spec: 'P-256', backings: [{ provider: 'west', ref: native.arn }] }), {
       code: 'PERMISSION_DENIED',
-      message: new RegExp(`provider \`west\` lets nobody adopt \`${native.arn}\``),
+      message: /provider `west` lets nobody adopt native keys/,
     });
   });
 

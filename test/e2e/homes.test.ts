@@ -2,56 +2,17 @@
  * Keys with several homes, in a service in this process over providers in memory that fail on command.
  */
 import assert from 'node:assert/strict';
-import { suite, test, type TestContext } from 'node:test';
-import { systemRandom } from '../../src/crypto/random.ts';
-import type { ErrorCode } from '../../src/errors.ts';
+import { suite, test } from 'node:test';
 import { jwksOfTenant } from '../../src/gateways/jwks/gateway.ts';
 import { describeHomes } from '../../src/jobs/homes.ts';
-import type { GroupSetup } from '../../src/operations/homes.ts';
-import { DEFAULT_GROUP } from '../../src/operations/homes.ts';
-import { commonConfig } from '../../src/providers/config.ts';
-import { FakeProvider, type FakeFault, type FakeOperation } from '../../src/providers/fake/index.ts';
-import { FakeClock } from '../support/clock.ts';
-import { openTestService, principalOf, type TestService } from '../support/service.ts';
+import type { FakeProvider } from '../../src/providers/fake/index.ts';
+import { failing, homesService as world, type HomesService } from '../support/homes-service.ts';
+import { principalOf } from '../support/service.ts';
 
 const TEXT = Buffer.from('the text');
 const KEY_USERS = ['key-administrator', 'crypto-user'] as const;
 
-interface World extends TestService {
-  readonly a: FakeProvider;
-  readonly b: FakeProvider;
-  readonly c: FakeProvider;
-}
-
-async function world(t: TestContext, group: Partial<GroupSetup['settings']> = {}, more: object = {}): Promise<World> {
-  const clock = new FakeClock();
-  const fakes = ['a', 'b', 'c'].map((name) => new FakeProvider({ name, clock, random: systemRandom }));
-  const settings = { ...DEFAULT_GROUP, wrapGraceMs: 2000, deadlineMs: 20_000, ...group };
-  const service = await openTestService({
-    clock,
-    providers: fakes.map((provider) => ({
-      provider,
-      config: commonConfig.parse({
-        name: provider.name,
-        timeoutMs: 5000,
-        attempts: 3,
-        adopt: ['*'],
-        ...(more as Record<string, object>)[provider.name],
-      }),
-    })),
-    groups: [{ name: 'three', members: ['a', 'b', 'c'], weights: {}, settings, tenants: null }],
-  });
-  t.after(() => service.remove());
-  const [a, b, c] = fakes as [FakeProvider, FakeProvider, FakeProvider];
-  return { ...service, a, b, c };
-}
-
-const failing =
-  (code: ErrorCode, ...operations: readonly FakeOperation[]): FakeProvider['fault'] =>
-  ({ operation }): FakeFault | null =>
-    operations.length === 0 || operations.includes(operation) ? { kind: 'fail', code, applied: false } : null;
-
-const last = async (it: World): Promise<Record<string, unknown>> => {
+const last = async (it: HomesService): Promise<Record<string, unknown>> => {
   return (await it.as('auditor').listAuditRecords({ limit: 1 })).records[0] as unknown as Record<string, unknown>;
 };
 
