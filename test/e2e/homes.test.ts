@@ -3,11 +3,13 @@
  */
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { systemRandom } from '../../src/crypto/random.ts';
 import { jwksOfTenant } from '../../src/gateways/jwks/gateway.ts';
 import { describeHomes } from '../../src/jobs/homes.ts';
-import type { FakeProvider } from '../../src/providers/fake/index.ts';
+import { commonConfig } from '../../src/providers/config.ts';
+import { FakeProvider } from '../../src/providers/fake/index.ts';
 import { failing, homesService as world, type HomesService } from '../support/homes-service.ts';
-import { principalOf } from '../support/service.ts';
+import { openTestService, principalOf } from '../support/service.ts';
 
 const TEXT = Buffer.from('the text');
 const KEY_USERS = ['key-administrator', 'crypto-user'] as const;
