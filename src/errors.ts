@@ -162,6 +162,25 @@ export class ClavigerError extends Error {
   }
 }
 
+/**
+ * An error as callers are told of it. What providers say of themselves names files, addresses and settings of the service:
+ * that is for the operator, who finds it in the server's log and at `claviger providers`.
+ */
+export function toldToCallers(error: ClavigerError): ClavigerError {
+  const { code, native } = error;
+  if (native === undefined || !code.startsWith('PROVIDER_')) return error;
+  return new ClavigerError(code, homeWords(native.provider, error), {
+    native,
+    cause: error,
+    ...(error.resource === undefined ? {} : { resource: error.resource }),
+  });
+}
+
+/** `` `west`: provider unavailable ``: how a provider fails, in words that every caller may read. */
+export function homeWords(provider: string, { code }: ClavigerError): string {
+  return `\`${provider}\`: ${ERRORS[code].title}`;
+}
+
 /** An error of a reason: the code follows from the table. */
 export function errorOf(
   reason: Reason,

@@ -8,7 +8,7 @@
 import type { DraftItem } from '../audit/record.ts';
 import { signNow } from '../crypto/sign.ts';
 import { requireContext, NO_CONTEXT, type EncryptionContext } from '../model/encryption-context.ts';
-import { ClavigerError, toClavigerError } from '../errors.ts';
+import { ClavigerError, toClavigerError, toldToCallers } from '../errors.ts';
 import type { KeyWithVersions } from '../model/key.ts';
 import type { ThreadSignature } from '../providers/key-handle.ts';
 import { decryptUnder, type CiphertextInput, type DecryptOutput } from './decrypt.ts';
@@ -176,7 +176,7 @@ function contextOf(item: unknown): EncryptionContext | null {
 
 function itemError({ services, call }: Scope, thrown: unknown): ClavigerError {
   const error = toClavigerError(thrown);
-  if (error.code !== 'INTERNAL') return error;
+  if (error.code !== 'INTERNAL') return toldToCallers(error);
   const cause = thrown instanceof Error ? thrown.stack : String(thrown);
   services.log.write('error', 'internal error in a batch', { requestId: call.requestId, cause });
   return toClavigerError(null);

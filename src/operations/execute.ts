@@ -10,7 +10,7 @@ import { hash, timingSafeEqual } from 'node:crypto';
 import type { Receipt } from '../audit/ledger.ts';
 import type { Outcome } from '../audit/protocol.ts';
 import type { Phase, RecordDraft } from '../audit/record.ts';
-import { ClavigerError, toClavigerError } from '../errors.ts';
+import { ClavigerError, toClavigerError, toldToCallers } from '../errors.ts';
 import type { OperationName } from '../model/operation.ts';
 import type { Principal } from '../model/principal.ts';
 import { monotonicMs } from '../ports/clock.ts';
@@ -169,7 +169,7 @@ async function attemptOnce<I, O>(
       throw new ClavigerError('DRY_RUN', 'the request would have succeeded, but dry run was asked for');
     }
   } catch (thrown) {
-    refusal = toClavigerError(thrown);
+    refusal = toldToCallers(toClavigerError(thrown));
     if (refusal.code === 'INTERNAL') {
       services.log.write('error', 'internal error', {
         requestId: call.requestId,

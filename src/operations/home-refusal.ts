@@ -110,11 +110,12 @@ export function failedHomes(error: unknown): readonly string[] {
 }
 
 /** What an operator needs to find the refusal where it was made. */
-function toldByHome({ code, native }: ClavigerError): Readonly<Record<string, string>> {
+function toldByHome({ code, message, native }: ClavigerError): Readonly<Record<string, string>> {
   const { provider, code: nativeCode, requestId: nativeRequestId } = native!;
   return {
     provider,
     code,
+    message,
     ...(nativeCode === null ? {} : { nativeCode }),
     ...(nativeRequestId === null ? {} : { nativeRequestId }),
   };

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ClavigerError } from '../errors.ts';
+import { ClavigerError, homeWords } from '../errors.ts';
 import type { HomeKey } from '../providers/provider.ts';
 import type { Guard } from './guard.ts';
 
@@ -59,16 +59,13 @@ export function turnsOf(homes: readonly Home[]): readonly Home[] {
 }
 
 /**
- * ALL_BACKINGS_FAILED, with each home and why.
+ * ALL_BACKINGS_FAILED, with each home and why; more than callers are told is in its `causes`.
  *
  * @param what happened, such as `no home of the key answered`
  */
 export function allFailed(what: string, causes: Iterable<readonly [home: Home, error: ClavigerError]>): ClavigerError {
   const list = Array.from(causes, ([{ guard }, error]) => ({ provider: guard.name, error }));
-  // What is wrong with one home often names it already.
-  const words = list.map(({ provider, error: { message } }) =>
-    message.startsWith(`\`${provider}\``) ? message : `\`${provider}\`: ${message}`,
-  );
+  const words = list.map(({ provider, error }) => homeWords(provider, error));
   return new ClavigerError('ALL_BACKINGS_FAILED', [what, words.join('; ')].filter(Boolean).join(': '), {
     causes: list,
   });

@@ -255,3 +255,26 @@ test('a dry run asks no home', async (t) => {
   for (const run of runs) await assert.rejects(run(), { code: 'DRY_RUN' });
   assert.equal(calls(), before);
 });
+
+suite('what a provider says of itself', () => {
+  test('is not told to callers, who learn its name and how it fails', async (t) => {
+    const it = await homesService(t);
+    const key = await symmetric(it);
+    const { ciphertext } = await it.api.encrypt({ key, plaintext: TEXT });
+    for (const home of [it.a, it.b, it.c]) home.fault = failing('PROVIDER_UNAVAILABLE');
+    await assert.rejects(it.api.decrypt({ ciphertext }), {
+      code: 'ALL_BACKINGS_FAILED',
+      message:
+        'no home of the key could `unwrap`: `a`: provider unavailable; `b`: provider unavailable; `c`: provider unavailable',
+    });
+    const told = { code: 'PROVIDER_DENIED', message: '`a`: provider refused our credentials' };
+    it.a.fault = failing('PROVIDER_DENIED');
+    await assert.rejects(it.api.createKey({ spec: 'P-256', backings: [{ provider: 'a' }] }), told);
+    it.services.homes.guards.find(({ name }) => name === 'a')!.clear();
+    const { results } = await it.api.decryptBatch({ key, items: [{ ciphertext }] });
+    assert.deepEqual(
+      results.map((result) => ('error' in result ? result.error.message : 'OK')),
+      [told.message],
+    );
+  });
+});

@@ -535,7 +535,7 @@ suite('credentials of a provider', () => {
       one.client.encrypt({ key, plaintext: Buffer.from('x') });
     const pair = (await own.server.client.listTokens({ limit: 10 })).tokens.find(({ kind }) => kind === 'aws')!;
     await own.server.client.revokeToken({ id: pair.id });
-    await assert.rejects(encrypt(), { code: 'PROVIDER_DENIED', message: /our credentials are refused/ });
+    await assert.rejects(encrypt(), { code: 'PROVIDER_DENIED', message: /`north`: provider refused our credentials/ });
     const asked = own.proxy.requests;
     assert.deepEqual((await encrypt()).missingHomes, ['north'], 'the next request treats it as down');
     assert.equal(own.proxy.requests, asked, 'and it is not called');

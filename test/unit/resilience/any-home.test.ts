@@ -104,7 +104,7 @@ test('a home that never answers leaves time for the others', async () => {
   await aws.guard.close();
 });
 
-test('where none answers, it says of each home since when and why not', async () => {
+test('where none answers, callers learn how each home fails, and the operator since when and why', async () => {
   using time = new VirtualTime();
   const [aws, bao] = await two();
   aws.fake.fault = () => ({ kind: 'fail', code: 'PROVIDER_UNAVAILABLE', applied: false });
@@ -113,9 +113,13 @@ test('where none answers, it says of each home since when and why not', async ()
   const startMs = time.nowMs;
   await assert.rejects(time.until(ask([aws, bao])), (error: ClavigerError) => {
     assert.equal(error.code, 'ALL_BACKINGS_FAILED');
-    assert.match(
+    assert.equal(
       error.message,
-      /^no home of the key could `wrap`: `aws` was not called: it is left alone since 2026-01-31T12:00:00\.\d+Z, for 10 s more: connection refused; `bao` was not called: it is in quarantine since 2026-.*: the token was refused$/,
+      'no home of the key could `wrap`: `aws`: provider unavailable; `bao`: provider unavailable',
+    );
+    assert.match(
+      (error.causes ?? []).map((cause) => cause.error.message).join('; '),
+      /^`aws` was not called: it is left alone since 2026-01-31T12:00:00\.\d+Z, for 10 s more: connection refused; `bao` was not called: it is in quarantine since 2026-.*: the token was refused$/,
     );
     assert.deepEqual(
       error.causes?.map(({ provider }) => provider),
