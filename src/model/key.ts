@@ -93,6 +93,8 @@ export interface Backing {
   readonly ref: string;
   /** Names the native key among all services; absent for the built-in keystore. */
   readonly nativeId?: string;
+  /** Names what copies of the native key, with the same material at other places, have in common. */
+  readonly copyOf?: string;
   /** True where the native key was there before: it is used, and never destroyed. */
   readonly adopted?: boolean;
   /** Of a sibling: its own public key, SPKI DER, base64. */

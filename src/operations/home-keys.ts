@@ -10,10 +10,11 @@
 import { generateMaterial } from '../crypto/key-material.ts';
 import type { SecretBytes } from '../crypto/secret-bytes.ts';
 import { ClavigerError, toClavigerError } from '../errors.ts';
+import type { MacAlgorithmName } from '../model/algorithm.ts';
 import { printable } from '../model/ids.ts';
 import { ADOPT_NATIVE_KEY } from '../model/operation.ts';
 import type { Backing, HomesRule, Key, KeyVersion } from '../model/key.ts';
-import { isAsymmetric, type Spec, type Usage } from '../model/spec.ts';
+import { algorithmsOf, isAsymmetric, type Spec, type Usage } from '../model/spec.ts';
 import type { BackingInfo, CallOptions, CapabilityOperation, Provider, WantedKey } from '../providers/provider.ts';
 import { SOFTWARE_PROVIDER_NAME } from '../providers/software/index.ts';
 import type { Guard, Within } from '../resilience/index.ts';
@@ -25,6 +26,7 @@ import type { Scope } from './scope.ts';
 
 /** What `scope.done` gives `MadeHomes` by. */
 export const HOMES_MADE = 'homes';
+const MAC_PROBE_BYTES = 32;
 /** A native key takes a cloud or a device seconds to make, longer than any use of it; and it is never asked for twice. */
 const MAKE_DEADLINE_MS = 60_000;
 
@@ -113,7 +115,14 @@ export async function requireHomesFit(
       `only keys that sign have siblings, and this one is for \`${key.usage}\``,
     );
   }
-  if (homes.some(({ ref }) => ref !== undefined)) {
+  const adopting = homes.some(({ ref }) => ref !== undefined);
+  if (key.usage === 'mac' && adopting && homes.some(({ ref }) => ref === undefined)) {
+    throw new ClavigerError(
+      'INVALID_ARGUMENT',
+      'a native MAC key that is there has no copy in a new home; adopt copies of it, or let every home be new',
+    );
+  }
+  if (adopting) {
     scope.authorize({ kind: 'tenant', tenantId: key.tenantId }, undefined, ADOPT_NATIVE_KEY);
   }
   for (const { provider: name, ref } of homes) {
@@ -188,6 +197,10 @@ async function makeHomes(
   const backings = settled.filter((result) => result.status === 'fulfilled').map(({ value }) => value);
   try {
     if (failed !== undefined) throw failed.reason;
+    const live = there.filter(({ removedAt }) => removedAt === undefined);
+    if (key.usage === 'mac' && homes.some(({ ref }) => ref !== undefined)) {
+      await requireOneMac(scope, key, [...live, ...backings]);
+    }
     if (!isAsymmetric(key.spec)) return { backings, publicKey: null, sealed };
     return { backings: pairsOf(backings, rule, had.publicKey), publicKey: firstPublicKey(backings, publicKey), sealed };
   } catch (error) {
@@ -272,9 +285,9 @@ export function noteHomes(scope: Scope, keyVersion: number, homes: readonly { re
 /** What puts a version's homes into the store. */
 export function homeChanges(key: Key, version: number, { backings, sealed }: MadeHomes): readonly Change[] {
   const material: Change[] = sealed === null ? [] : [{ put: 'material', keyId: key.id, version, sealed }];
-  const natives = backings.flatMap(({ nativeId }): Change[] =>
-    nativeId === undefined ? [] : [{ put: 'nativeKey', nativeId, tenantId: key.tenantId }],
-  );
+  const natives = backings
+    .flatMap(({ nativeId = [], copyOf = [] }) => [nativeId, copyOf].flat())
+    .map((nativeId): Change => ({ put: 'nativeKey', nativeId, tenantId: key.tenantId }));
   return [...material, ...natives];
 }
 
@@ -306,6 +319,30 @@ export async function destroyHomes(scope: Scope, backings: readonly Backing[]): 
   const failed = (await Promise.allSettled(going)).find((result) => result.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
   return kept;
+}
+
+/**
+ * Checks that homes of a MAC key have the same one: there is no public key to tell it by.
+ *
+ * @throws INVALID_ARGUMENT
+ */
+async function requireOneMac({ services }: Scope, { spec, usage }: Key, backings: readonly Backing[]): Promise<void> {
+  const [algorithm] = algorithmsOf(spec, usage) as readonly MacAlgorithmName[];
+  const message = services.random.bytes(MAC_PROBE_BYTES);
+  const macs = await Promise.all(
+    backings.map(async ({ provider: name, ref }) => {
+      const guard = services.homes.guards.find((candidate) => candidate.name === name);
+      const mac = guard?.provider.key(ref, spec).mac;
+      if (guard === undefined || mac === undefined) return null;
+      const made = await guard.call('mac', true, (options) => mac(algorithm!, message, options), within());
+      return base64(made.value);
+    }),
+  );
+  if (new Set(macs.filter((mac) => mac !== null)).size <= 1) return;
+  throw new ClavigerError(
+    'INVALID_ARGUMENT',
+    'the homes have different MAC keys: what one makes, another would not verify',
+  );
 }
 
 /** Destroys what was made for a change that has failed; what cannot be destroyed is told to the operator. */
@@ -381,8 +418,9 @@ async function adopted(
     throw noNativeKey(guard.name, reference, error);
   }
   homes.requireAdoptable(guard.name, info.nativeId, reference);
-  const owner = await cache.store.nativeKeyTenant(info.nativeId);
-  if (owner !== null && owner !== key.tenantId) {
+  const { nativeId, copyOf = nativeId } = info;
+  const owners = await Promise.all([nativeId, copyOf].map((id) => cache.store.nativeKeyTenant(id)));
+  if (owners.some((owner) => owner !== null && owner !== key.tenantId)) {
     throw new ClavigerError(
       'PERMISSION_DENIED',
       `the native key of provider \`${guard.name}\` belongs to another tenant`,
@@ -403,11 +441,18 @@ async function adopted(
 }
 
 function backingOf(number: number, provider: string, spec: Spec, info: BackingInfo): Backing {
-  const { ref, nativeId, publicKey } = info;
+  const { ref, nativeId, copyOf, publicKey } = info;
   if (isAsymmetric(spec) && publicKey === null) {
     throw new ClavigerError('PROVIDER_INTEGRITY', `provider \`${provider}\` gave no public key with its key`);
   }
-  return { number, provider, ref, nativeId, ...(publicKey === null ? {} : { publicKey: base64(publicKey) }) };
+  return {
+    number,
+    provider,
+    ref,
+    nativeId,
+    ...(copyOf === undefined ? {} : { copyOf }),
+    ...(publicKey === null ? {} : { publicKey: base64(publicKey) }),
+  };
 }
 
 /**

@@ -50,6 +50,8 @@ async function rotated(scope: Scope, input: KeyInput, cause: KeyVersion['cause']
   const found = await scope.manageKey(input.key);
   const { key } = found;
   requireUsable(key, 'protect');
+  // Nobody has decided that the key goes on elsewhere; who rotates it by hand has.
+  if (cause === 'rotated-by-schedule') scope.requireUnrefused(key, scope.primary(found));
   if (key.origin === 'external') {
     throw new ClavigerError('UNSUPPORTED', `key ${key.id} has imported material; import new material into a new key`);
   }

@@ -290,17 +290,20 @@ export class Scope {
     this.note({ keyVersion: version.version });
     this.requireUnpinned();
     this.#requireUnexpired(key, version);
-    const { refusal } = version;
-    if (refusal !== null) {
-      this.note({ provider: refusal.provider });
-      throw new ClavigerError(
-        refusal.code,
-        `home \`${refusal.provider}\` of key ${key.id} refuses it since ${new Date(refusal.at).toISOString()}; no other home is asked until it answers again`,
-        { resource: key.id },
-      );
-    }
+    this.requireUnrefused(key, version);
     const { name } = await this.tenant(key.tenantId);
     return this.services.homes.ofVersion(key, version, name);
+  }
+
+  /** @throws the refusal of a home that stands for a version */
+  requireUnrefused({ id }: Key, { refusal }: KeyVersion): void {
+    if (refusal === null) return;
+    this.note({ provider: refusal.provider });
+    throw new ClavigerError(
+      refusal.code,
+      `home \`${refusal.provider}\` of key ${id} refuses it since ${new Date(refusal.at).toISOString()}; no other home is asked until it answers again`,
+      { resource: id },
+    );
   }
 
   /**

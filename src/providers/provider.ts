@@ -82,6 +82,8 @@ export interface BackingInfo {
   readonly ref: string;
   /** Names the native key, without its version, among all services in the world: it belongs to at most one tenant. */
   readonly nativeId: string;
+  /** Names what its copies, with the same material at other places of the service, have in common: one tenant's as well. */
+  readonly copyOf?: string;
   readonly version: string | null;
   /** Null where the service has a key that none of our specs describes. */
   readonly spec: Spec | null;

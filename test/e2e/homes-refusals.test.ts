@@ -127,6 +127,48 @@ suite('a refusal of a key', () => {
   });
 });
 
+suite('a key that a home refuses', () => {
+  test('is not rotated by schedule: its new version would live where the old one is refused', async (t) => {
+    const it = await homesService(t);
+    const key = await symmetric(it);
+    await it.api.setKeyRotation({ key, periodDays: 90 });
+    it.a.fault = failing('KEY_DISABLED', 'wrap');
+    await assert.rejects(it.api.encrypt({ key, plaintext: TEXT }), { code: 'KEY_DISABLED' });
+    it.clock.advance(91 * 24 * 60 * 60 * 1000);
+    await it.runJobs();
+    assert.equal((await it.api.describeKey({ key })).primaryVersion, 1);
+    await describeHomes(it.services);
+    await it.runJobs();
+    assert.equal((await it.api.describeKey({ key })).primaryVersion, 2);
+  });
+});
+
+suite('a MAC key that is adopted', () => {
+  const options = { signal: new AbortController().signal, timeoutMs: 1000 };
+  const wanted = { spec: 'HMAC-SHA-256', usage: 'mac', name: 'legacy', tags: {} } as const;
+
+  test('is the same in all homes, or it is refused', async (t) => {
+    const it = await homesService(t);
+    const material = Buffer.alloc(32, 7);
+    await it.a.lifecycle.importMaterial!(wanted, material, options);
+    await it.b.lifecycle.importMaterial!(wanted, material, options);
+    await it.c.lifecycle.create(wanted, options);
+    const create = (...backings: { provider: string; ref?: string }[]): Promise<{ id: string }> =>
+      it.api.createKey({ spec: 'HMAC-SHA-256', backings });
+    const legacy = (provider: string): { provider: string; ref: string } => ({ provider, ref: 'legacy' });
+    const { id: key } = await create(legacy('a'), legacy('b'));
+    const { mac } = await it.api.generateMac({ key, message: TEXT });
+    it.a.fault = failing('PROVIDER_UNAVAILABLE');
+    assert.equal((await it.api.verifyMac({ key, message: TEXT, mac })).valid, true);
+    it.a.fault = () => null;
+    const different = { code: 'INVALID_ARGUMENT', message: /different MAC keys/ };
+    await assert.rejects(create(legacy('a'), legacy('c')), different);
+    await assert.rejects(it.api.addKeyBacking({ key, ...legacy('c') }), different);
+    await assert.rejects(create({ provider: 'software' }, legacy('a')), { message: /no copy in a new home/ });
+    assert.equal((await it.c.describe('legacy@1', options)).state, 'enabled', 'what was adopted is never destroyed');
+  });
+});
+
 suite('a home that is taken away', () => {
   test('is one no more before its keys are destroyed: nobody takes that for a refusal', async (t) => {
     const it = await homesService(t);

@@ -78,6 +78,13 @@ export function requireMetadata(
   }
 }
 
+/** Replicas of a multi-region key have its id, account and material, in other regions. */
+function copyOf(arn: string): Pick<BackingInfo, 'copyOf'> {
+  const [scheme, partition, service, , account, name] = arn.split(':');
+  if (name?.startsWith('key/mrk-') !== true) return {};
+  return { copyOf: [scheme, partition, service, '*', account, name].join(':') };
+}
+
 /**
  * All about a key, its public key included where it has one that can be read now.
  *
@@ -93,6 +100,7 @@ export async function backingInfo(
   const info: BackingInfo = {
     ref: arn,
     nativeId: arn,
+    ...copyOf(arn),
     // Changes when AWS rotates the key; no call can ask for an older one, so the reference does not have it.
     version: metadata.CurrentKeyMaterialId ?? null,
     spec: specOfKms(metadata.KeySpec ?? ''),

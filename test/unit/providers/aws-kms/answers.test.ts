@@ -369,6 +369,17 @@ describe('a description', () => {
     }
   });
 
+  test('of a multi-region key names what its replicas have in common, for they are one tenant’s', async () => {
+    const arn = ARN.replace(/key\/.*/, 'key/mrk-0123456789abcdef0123456789abcdef');
+    const KeyMetadata = { Arn: arn, KeySpec: 'SYMMETRIC_DEFAULT', KeyUsage: 'ENCRYPT_DECRYPT', KeyState: 'Enabled' };
+    const { nativeId, copyOf } = await scene({ describeKey: { KeyMetadata } }).provider.describe(arn, LONG);
+    const [, partition, , region, account] = arn.split(':');
+    assert.equal(nativeId, arn);
+    assert.equal(copyOf, `arn:${partition}:kms:*:${account}:key/mrk-0123456789abcdef0123456789abcdef`);
+    assert.notEqual(region, '*');
+    assert.equal((await described({ KeyState: 'Enabled' })).copyOf, undefined);
+  });
+
   test('says in which hardware the key is, and claims none of somebody who is not AWS', async () => {
     const store = { CustomKeyStoreId: 'cks-1', CloudHsmClusterId: 'cluster-1' };
     const inHsm = await described({ Origin: 'AWS_CLOUDHSM', KeyState: 'Enabled', ...store });
