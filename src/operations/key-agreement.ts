@@ -51,6 +51,7 @@ export const encapsulate: Operation<KeyInput, EncapsulateOutput> = {
   async run(scope, { key: name }) {
     const found = await scope.useKey(name, { usage: 'kem', kind: 'protect' });
     const version = scope.primary(found);
+    scope.requireUnrefused(found.key, version);
     scope.note({ algorithm: 'ML_KEM', keyVersion: version.version });
     const { ciphertext, sharedSecret } = encapsulateTo(found.key.spec, publicKeyOf(version));
     return { output: { ...(await madeBy(scope, found.key, version)), ciphertext, sharedSecret } };

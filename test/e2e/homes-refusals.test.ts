@@ -128,6 +128,24 @@ suite('a refusal of a key', () => {
 });
 
 suite('a key that a home refuses', () => {
+  for (const [spec, use] of [
+    ['RSA-2048', (it: HomesService, key: string) => it.api.encrypt({ key, plaintext: TEXT })],
+    ['ML-KEM-768', (it: HomesService, key: string) => it.api.encapsulate({ key })],
+  ] as const) {
+    test(`protects nothing by its public key either: ${spec}`, async (t) => {
+      const it = await homesService(t);
+      const usage = spec === 'RSA-2048' ? 'encrypt-decrypt' : 'kem';
+      const { id: key } = await it.api.createKey({
+        spec,
+        usage,
+        backings: [{ provider: 'software' }, { provider: 'a' }],
+      });
+      await use(it, key);
+      await noteRefusal(it.services, it.tenantId, { key, keyVersion: 1, provider: 'a', code: 'KEY_DISABLED' });
+      await assert.rejects(use(it, key), { code: 'KEY_DISABLED', message: /home `a`/ });
+    });
+  }
+
   test('is not rotated by schedule: its new version would live where the old one is refused', async (t) => {
     const it = await homesService(t);
     const key = await symmetric(it);
