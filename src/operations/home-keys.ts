@@ -313,7 +313,7 @@ export async function destroyHomes(scope: Scope, backings: readonly Backing[]): 
     // One after the other, the oldest first: some services end the versions of a key in no other order.
     for (const { ref, adopted: foreign } of theirs) {
       if (foreign === true) continue;
-      await guard.call('destroy', true, (options) => lifecycle.destroy(ref, options), within()).catch(unlessGone);
+      await managed(guard, 'destroy', true, (options) => lifecycle.destroy(ref, options), within()).catch(unlessGone);
     }
   });
   const failed = (await Promise.allSettled(going)).find((result) => result.status === 'rejected');
@@ -388,12 +388,34 @@ function madeAt(
   if (lifecycle === undefined) throw cannot(guard.provider, 'create', wanted.spec);
   if (material !== null) {
     if (lifecycle.importMaterial === undefined) throw cannot(guard.provider, 'import', wanted.spec);
-    return guard.call('import', false, (options) => lifecycle.importMaterial!(wanted, material, options), once());
+    return managed(guard, 'import', false, (options) => lifecycle.importMaterial!(wanted, material, options), once());
   }
   if (before !== null && lifecycle.rotate !== undefined) {
-    return guard.call('rotate', false, (options) => lifecycle.rotate!(before, options), once());
+    return managed(guard, 'rotate', false, (options) => lifecycle.rotate!(before, options), once());
   }
-  return guard.call('create', false, (options) => lifecycle.create(wanted, options), once());
+  return managed(guard, 'create', false, (options) => lifecycle.create(wanted, options), once());
+}
+
+/**
+ * Makes or ends a native key. Credentials that only use keys are as they should be, and are refused here: that must not have
+ * the provider quarantined for whoever uses it. Bad credentials are found by the next call that does.
+ */
+async function managed<T>(
+  guard: Guard,
+  operation: string,
+  idempotent: boolean,
+  work: (options: CallOptions) => Promise<T>,
+  within: Within,
+): Promise<T> {
+  const denied: ClavigerError[] = [];
+  const quiet = (error: unknown): never => {
+    if (!(error instanceof ClavigerError) || error.code !== 'PROVIDER_DENIED') throw error;
+    denied.push(error);
+    throw new ClavigerError('PERMISSION_DENIED', error.message, { cause: error });
+  };
+  return guard
+    .call(operation, idempotent, (options) => work(options).catch(quiet), within)
+    .catch((error: unknown) => Promise.reject(denied[0] ?? error));
 }
 
 /** Takes a native key that is there, if it is what the key is to be, and if it is nobody else's. */

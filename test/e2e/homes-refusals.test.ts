@@ -330,7 +330,8 @@ suite('what a provider says of itself', () => {
     const told = { code: 'PROVIDER_DENIED', message: '`a`: provider refused our credentials' };
     it.a.fault = failing('PROVIDER_DENIED');
     await assert.rejects(it.api.createKey({ spec: 'P-256', backings: [{ provider: 'a' }] }), told);
-    it.services.homes.guards.find(({ name }) => name === 'a')!.clear();
+    const guard = it.services.homes.guards.find(({ name }) => name === 'a')!;
+    assert.equal(guard.status().state, 'closed', 'credentials that make no keys may use them still');
     const { results } = await it.api.decryptBatch({ key, items: [{ ciphertext }] });
     assert.deepEqual(
       results.map((result) => ('error' in result ? result.error.message : 'OK')),
