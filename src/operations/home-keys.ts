@@ -232,7 +232,12 @@ export async function addHomes(
       );
       if (lacking.length === 0) continue;
       const copied = isReplicated(key.spec, rule, lacking, true);
-      using material = copied ? await ownMaterial(scope, key, version) : undefined;
+      const again = lacking.some(({ provider }) => provider === SOFTWARE_PROVIDER_NAME);
+      using material = copied
+        ? await ownMaterial(scope, key, version)
+        : again
+          ? await keptMaterial(scope, key, version)
+          : undefined;
       const had = { backings, publicKey, ...(material === undefined ? {} : { material }) };
       done.set(version.version, await makeHomes(scope, key, version.version, { rule, homes: lacking }, had));
     }
@@ -248,14 +253,19 @@ export async function addHomes(
 }
 
 /** @throws UNSUPPORTED where the built-in keystore does not have it */
-async function ownMaterial({ services }: Scope, key: Key, { version }: KeyVersion): Promise<SecretBytes> {
+async function ownMaterial(scope: Scope, key: Key, version: KeyVersion): Promise<SecretBytes> {
+  const material = await keptMaterial(scope, key, version);
+  if (material !== undefined) return material;
+  throw new ClavigerError(
+    'UNSUPPORTED',
+    `the material of key ${key.id} version ${version.version} is in homes that do not give it away; adopt a native key that has the same`,
+  );
+}
+
+/** The material that our own store has of a version, as it keeps that of an encryption key which lives elsewhere now. */
+async function keptMaterial({ services }: Scope, key: Key, { version }: KeyVersion): Promise<SecretBytes | undefined> {
   const sealed = await services.cache.store.sealedMaterial(key.id, version);
-  if (sealed === null) {
-    throw new ClavigerError(
-      'UNSUPPORTED',
-      `the material of key ${key.id} version ${version} is in homes that do not give it away; adopt a native key that has the same`,
-    );
-  }
+  if (sealed === null) return undefined;
   return services.keyring.open({ purpose: 'key-material', tenantId: key.tenantId, id: key.id, version }, sealed);
 }
 

@@ -75,6 +75,9 @@ export const removeKeyBacking: Operation<RemoveKeyBackingInput, KeyInfo> = {
     scope.note({ provider });
     const gone = { key: { ...key, homes: rule }, versions: after };
     if (provider === SOFTWARE_PROVIDER_NAME) {
+      // What an encryption key has encrypted directly, before it had other homes, opens with nothing else: that material
+      // goes with the key, after the window of its deletion.
+      if (key.spec === 'AES-256-GCM') return changedHomes(scope, gone, []);
       const drops = versions.map(({ version }): Change => ({ drop: 'material', keyId: key.id, version }));
       return changedHomes(scope, gone, drops);
     }
