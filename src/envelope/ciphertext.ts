@@ -110,6 +110,11 @@ export function parseBlob(blob: Uint8Array): ParsedBlob {
   return { kind: 'wrapped', ...named, ...parseWrapped(bytes) };
 }
 
+/** Whether bytes begin as a wrapped blob does. */
+export function isWrapped(bytes: Uint8Array): boolean {
+  return bytes[0] === FORMAT && bytes[1] === FORMAT_VERSION && bytes[2] === KINDS.wrapped;
+}
+
 /** The blob of these parts; `parseBlob` gives them back. */
 export function encodeWrapped({
   header,

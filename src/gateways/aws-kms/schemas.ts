@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { BLOB_BYTES_MAX } from '../../envelope/ciphertext.ts';
+import { BLOB_BYTES_MAX, isWrapped } from '../../envelope/ciphertext.ts';
 import { z } from 'zod';
 import {
   ENCRYPTION_ALGORITHMS,
@@ -19,8 +19,14 @@ import {
 import { isAsymmetric, specOfAws, usageOfAws, type Spec, type Usage } from '../../model/spec.ts';
 import { bytesSchema } from '../../wire/bytes.ts';
 
-/** AWS: a blob has 1 to 6,144 bytes, a message or plaintext at most 4,096. Ours have more where a key has many homes. */
-export const blob = sized(1, BLOB_BYTES_MAX);
+/** Longest blob of AWS. */
+const AWS_BLOB_BYTES_MAX = 6144;
+
+/** AWS: a blob has 1 to 6,144 bytes, a message or plaintext at most 4,096. Ours may have more where a key has many homes. */
+export const blob = sized(1, BLOB_BYTES_MAX).refine(
+  (bytes) => bytes.length <= AWS_BLOB_BYTES_MAX || isWrapped(bytes),
+  `must have at most ${AWS_BLOB_BYTES_MAX} bytes`,
+);
 export const smallBlob = sized(1, 4096);
 /** A wrapped key: a 4-KiB RSA envelope and the material. */
 export const wrappedMaterial = sized(1, 6144);
