@@ -5,7 +5,7 @@
  * @module
  */
 import { ClavigerError, toClavigerError, type ErrorCode } from '../errors.ts';
-import type { Backing, KeyVersion, KeyWithVersions } from '../model/key.ts';
+import { isCurrent, type Backing, type KeyVersion, type KeyWithVersions } from '../model/key.ts';
 import { isDestroyed } from '../model/state.ts';
 import { interruptedDraft } from '../operations/execute.ts';
 import { noteRefusal } from '../operations/home-refusal.ts';
@@ -85,7 +85,7 @@ async function describeVersion(services: Services, { key }: KeyWithVersions, ver
   if (isDestroyed(version.state)) return;
   const answers = new Map<Backing, ErrorCode | 'unknown' | null>();
   for (const backing of version.backings) {
-    if (backing.removedAt !== undefined || backing.provider === SOFTWARE_PROVIDER_NAME) continue;
+    if (!isCurrent(backing) || backing.provider === SOFTWARE_PROVIDER_NAME) continue;
     answers.set(backing, await refusalOf(services, backing));
   }
   const news = key.homes?.onHomeRefusal === 'quarantine' ? quarantineNews(answers) : refusalNews(version, answers);

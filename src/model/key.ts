@@ -107,6 +107,16 @@ export interface Backing {
   readonly fingerprint?: string;
 }
 
+/** True for a home that was not removed; it may be quarantined. */
+export function isCurrent({ removedAt }: Backing): boolean {
+  return removedAt === undefined;
+}
+
+/** True where a provider is a home of the version now. */
+export function livesIn({ backings }: Pick<KeyVersion, 'backings'>, provider: string): boolean {
+  return backings.some((backing) => backing.provider === provider && isCurrent(backing));
+}
+
 /** A key with all of its versions, oldest first. */
 export interface KeyWithVersions {
   readonly key: Key;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isCurrent } from '../model/key.ts';
 import { ClavigerError } from '../errors.ts';
 import { entity, type Change } from '../store/change.ts';
 import { destroyHomes } from './home-keys.ts';
@@ -22,7 +23,7 @@ export const destroyKey: Operation<KeyInput, KeyInfo> = {
     if (key.deletionAt === null || key.deletionAt > clock.now()) {
       throw new ClavigerError('KEY_STATE', `key ${key.id} is not due for destruction`);
     }
-    const backings = versions.flatMap((version) => version.backings).filter(({ removedAt }) => removedAt === undefined);
+    const backings = versions.flatMap((version) => version.backings).filter(isCurrent);
     if (key.homes !== null && scope.done(HOMES_DESTROYED) === undefined) {
       scope.note({ provider: [...new Set(backings.map(({ provider }) => provider))].join(',') });
       return { outside: { name: HOMES_DESTROYED, work: () => destroyHomes(scope, backings) } };

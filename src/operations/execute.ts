@@ -228,7 +228,7 @@ async function attemptOnce<I, O>(
 
 /**
  * Records the intent of a change outside the store, and makes the change. A crash from here on leaves an intent without
- * outcome, which the next start concludes (see jobs/intents.ts).
+ * outcome, which the next start concludes (see jobs/homes.ts).
  */
 async function doOutside(
   services: Services,

@@ -13,7 +13,7 @@ import { ClavigerError, toClavigerError } from '../errors.ts';
 import type { MacAlgorithmName } from '../model/algorithm.ts';
 import { printable } from '../model/ids.ts';
 import { ADOPT_NATIVE_KEY } from '../model/operation.ts';
-import type { Backing, HomesRule, Key, KeyVersion } from '../model/key.ts';
+import { isCurrent, livesIn, type Backing, type HomesRule, type Key, type KeyVersion } from '../model/key.ts';
 import { algorithmsOf, isAsymmetric, type Spec, type Usage } from '../model/spec.ts';
 import type { BackingInfo, CallOptions, CapabilityOperation, Provider, WantedKey } from '../providers/provider.ts';
 import { SOFTWARE_PROVIDER_NAME } from '../providers/software/index.ts';
@@ -197,9 +197,8 @@ async function makeHomes(
   const backings = settled.filter((result) => result.status === 'fulfilled').map(({ value }) => value);
   try {
     if (failed !== undefined) throw failed.reason;
-    const live = there.filter(({ removedAt }) => removedAt === undefined);
     if (key.usage === 'mac' && homes.some(({ ref }) => ref !== undefined)) {
-      await requireOneMac(scope, key, [...live, ...backings]);
+      await requireOneMac(scope, key, [...there.filter(isCurrent), ...backings]);
     }
     if (!isAsymmetric(key.spec)) return { backings, publicKey: null, sealed };
     return { backings: pairsOf(backings, rule, had.publicKey), publicKey: firstPublicKey(backings, publicKey), sealed };
@@ -227,9 +226,7 @@ export async function addHomes(
   try {
     for (const version of versions) {
       const { backings, publicKey } = version;
-      const lacking = homes.filter(
-        ({ provider }) => !backings.some((backing) => backing.provider === provider && backing.removedAt === undefined),
-      );
+      const lacking = homes.filter(({ provider }) => !livesIn(version, provider));
       if (lacking.length === 0) continue;
       const copied = isReplicated(key.spec, rule, lacking, true);
       const again = lacking.some(({ provider }) => provider === SOFTWARE_PROVIDER_NAME);

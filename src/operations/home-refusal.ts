@@ -5,7 +5,7 @@
  * @module
  */
 import { ClavigerError, type ErrorCode } from '../errors.ts';
-import type { Backing, KeyVersion, KeyWithVersions } from '../model/key.ts';
+import { isCurrent, livesIn, type Backing, type KeyVersion, type KeyWithVersions } from '../model/key.ts';
 import { execute } from './execute.ts';
 import { jobCall, jobPrincipal } from './job-call.ts';
 import { keyInfo, type KeyInfo } from './key-info.ts';
@@ -53,9 +53,9 @@ function withRefusal(
   code: ErrorCode | null,
   at: number,
 ): KeyVersion {
-  const isLive = (backing: Backing): boolean => backing.provider === provider && backing.removedAt === undefined;
+  const isLive = (backing: Backing): boolean => backing.provider === provider && isCurrent(backing);
   // A request may have met the refusal of a home that was removed meanwhile; nobody would ever clear it.
-  if (code !== null && !version.backings.some(isLive)) return version;
+  if (code !== null && !livesIn(version, provider)) return version;
   if (key.homes?.onHomeRefusal !== 'quarantine') {
     const { refusal } = version;
     if (refusal?.provider === provider ? refusal.code === code : code === null) return version;

@@ -7,7 +7,7 @@
  */
 import { ClavigerError } from '../errors.ts';
 import { printable } from '../model/ids.ts';
-import type { Backing, HomesRule, Key, KeyVersion } from '../model/key.ts';
+import { isCurrent, type Backing, type HomesRule, type Key, type KeyVersion } from '../model/key.ts';
 import type { CommonConfig } from '../providers/config.ts';
 import type { Provider } from '../providers/provider.ts';
 import { SOFTWARE_PROVIDER_NAME } from '../providers/software/index.ts';
@@ -178,7 +178,7 @@ export class Homes {
     const homes: (Home & { readonly backing: Backing })[] = [];
     const lost: LostHome[] = [];
     for (const backing of version.backings) {
-      if (backing.removedAt !== undefined) continue;
+      if (!isCurrent(backing)) continue;
       const found = this.#providers.get(backing.provider);
       if (backing.quarantined !== undefined) {
         lost.push({ backing, reason: `its key was taken out: ${backing.quarantined.code}` });

@@ -7,7 +7,15 @@
  */
 import { HOMES_MAX } from '../envelope/ciphertext.ts';
 import { ClavigerError, toClavigerError } from '../errors.ts';
-import type { Backing, HomesRule, Key, KeyVersion, KeyWithVersions } from '../model/key.ts';
+import {
+  isCurrent,
+  livesIn,
+  type Backing,
+  type HomesRule,
+  type Key,
+  type KeyVersion,
+  type KeyWithVersions,
+} from '../model/key.ts';
 import { isDestroyed } from '../model/state.ts';
 import { SOFTWARE_PROVIDER_NAME } from '../providers/software/index.ts';
 import type { Change } from '../store/change.ts';
@@ -29,7 +37,7 @@ export const addKeyBacking: Operation<AddKeyBackingInput, KeyInfo> = {
   async run(scope, { key: name, provider, ref }) {
     const found = await scope.manageKey(name);
     requireChangeable(found.key);
-    if (liveIn(scope.primary(found), provider)) {
+    if (livesIn(scope.primary(found), provider)) {
       throw new ClavigerError('KEY_EXISTS', `key ${found.key.id} lives in \`${provider}\` already`);
     }
     const { providers = [SOFTWARE_PROVIDER_NAME] } = found.key.homes ?? {};
@@ -51,7 +59,7 @@ export const removeKeyBacking: Operation<RemoveKeyBackingInput, KeyInfo> = {
     const { key, versions } = found;
     requireChangeable(key);
     const going = versions.flatMap(({ backings }) =>
-      backings.filter((backing) => backing.provider === provider && backing.removedAt === undefined),
+      backings.filter((backing) => backing.provider === provider && isCurrent(backing)),
     );
     if (going.length === 0) throw new ClavigerError('NOT_FOUND', `key ${key.id} does not live in \`${provider}\``);
     const last = versions.find(({ state, backings }) => !isDestroyed(state) && !backings.some(staysWithout(provider)));
@@ -132,7 +140,7 @@ export const repairKeyBackings: Operation<KeyInput, KeyInfo> = {
       );
     }
     const members = scope.services.homes.membersOf(found.key.homes);
-    const wanted = members.filter((provider) => usable(found).some((version) => !liveIn(version, provider)));
+    const wanted = members.filter((provider) => usable(found).some((version) => !livesIn(version, provider)));
     const rule = { ...found.key.homes, providers: members };
     if (wanted.length === 0) return { output: await keyInfo(scope, found) };
     return withHomes(
@@ -201,7 +209,7 @@ function ruleOf({ homes }: Key, providers: readonly string[]): HomesRule {
 /** @throws LIMIT_EXCEEDED, before anything is made, and again once it is */
 function requireRoom(versions: readonly KeyVersion[], homes: readonly WantedHome[]): void {
   for (const version of versions) {
-    const lacking = homes.filter(({ provider }) => !liveIn(version, provider));
+    const lacking = homes.filter(({ provider }) => !livesIn(version, provider));
     if (version.backings.length + lacking.length <= HOMES_MAX) continue;
     throw new ClavigerError('LIMIT_EXCEEDED', `a version has at most ${HOMES_MAX} homes, those it once had included`);
   }
@@ -212,12 +220,8 @@ function usable({ versions }: KeyWithVersions): readonly KeyVersion[] {
   return versions.filter(({ state }) => !isDestroyed(state));
 }
 
-function liveIn({ backings }: KeyVersion, provider: string): boolean {
-  return backings.some((backing) => backing.provider === provider && backing.removedAt === undefined);
-}
-
 function staysWithout(provider: string): (backing: Backing) => boolean {
-  return (backing) => backing.provider !== provider && backing.removedAt === undefined;
+  return (backing) => backing.provider !== provider && isCurrent(backing);
 }
 
 /** @throws KEY_STATE, UNSUPPORTED */

@@ -6,7 +6,16 @@
 import type { ErrorCode } from '../errors.ts';
 import type { AlgorithmName } from '../model/algorithm.ts';
 import { keyArn } from '../model/ids.ts';
-import type { Backing, HomesRule, Key, KeyVersion, KeyWithVersions, Origin, VersionCause } from '../model/key.ts';
+import {
+  isCurrent,
+  type Backing,
+  type HomesRule,
+  type Key,
+  type KeyVersion,
+  type KeyWithVersions,
+  type Origin,
+  type VersionCause,
+} from '../model/key.ts';
 import { algorithmsOf, type Spec, type Usage } from '../model/spec.ts';
 import type { KeyState } from '../model/state.ts';
 import type { Scope } from './scope.ts';
@@ -109,7 +118,7 @@ export function versionInfo(row: KeyVersion): KeyVersionInfo {
     cause,
     createdAt: isoTime(createdAt),
     expiresAt: expiresAt === null ? null : isoTime(expiresAt),
-    providers: backings.filter(({ removedAt }) => removedAt === undefined).map(({ provider }) => provider),
+    providers: backings.filter(isCurrent).map(({ provider }) => provider),
     backings: backings.map(backingInfo),
     refusal: refusal && { ...refusal, at: isoTime(refusal.at) },
   };

@@ -8,7 +8,7 @@ import { encodeHeader, encodeWrapped, type WrapEntry, type WrappedBlob } from '.
 import { commitsTo, DATA_KEY_BYTES, openWrapped, sealOfWrap, sealWrapped, wrapsAreOurs } from '../envelope/wrapped.ts';
 import { ClavigerError, invalidCiphertext } from '../errors.ts';
 import type { EncryptionContext } from '../model/encryption-context.ts';
-import type { Key, KeyVersion, KeyWithVersions } from '../model/key.ts';
+import { isCurrent, type Key, type KeyVersion, type KeyWithVersions } from '../model/key.ts';
 import type { WrapFacet } from '../providers/provider.ts';
 import { anyHome, wrapEverywhere, type Home } from '../resilience/index.ts';
 import { failedHomes, refusedByHome } from './home-refusal.ts';
@@ -64,9 +64,10 @@ export async function completedBlob(
   blob: WrappedBlob,
 ): Promise<Buffer> {
   const { homes, lost, settings } = await scope.homes(found, version);
+  const current = new Set(version.backings.filter(isCurrent).map(({ number }) => number));
   const there = new Set(blob.wraps.map(({ home }) => home));
   const lacking = homes.filter(({ backing }) => !there.has(backing.number));
-  const kept = blob.wraps.filter(({ home }) => isCurrent(version, home));
+  const kept = blob.wraps.filter(({ home }) => current.has(home));
   if (lacking.length === 0) {
     await requireSeals(scope, found.key, version, blob);
     scope.noteServed(
@@ -249,10 +250,6 @@ async function sealKeyOf({ services }: Scope, { tenantId, id }: Key, version: Ke
 }
 
 const sealKeys = new WeakMap<KeyVersion, Buffer>();
-
-function isCurrent({ backings }: KeyVersion, home: number): boolean {
-  return backings.some(({ number, removedAt }) => number === home && removedAt === undefined);
-}
 
 function nameOf({ guard }: Home): string {
   return guard.name;

@@ -7,14 +7,14 @@ import { join } from 'node:path';
 import { systemRandom } from '../crypto/random.ts';
 import { SecretBytes } from '../crypto/secret-bytes.ts';
 import { ClavigerError } from '../errors.ts';
-import { uuidV7 } from '../model/ids.ts';
 import { requireCompatibleRoles, ROLES, type Principal, type Role } from '../model/principal.ts';
 import { execute } from '../operations/execute.ts';
 import { OPERATION_KEYS, OPERATIONS, type ClavigerApi } from '../operations/index.ts';
+import { ownCall } from '../operations/job-call.ts';
 import type { Call, Operation } from '../operations/operation.ts';
 import type { RateLimits } from '../operations/limits.ts';
 import type { Services } from '../operations/services.ts';
-import { monotonicMs, systemClock } from '../ports/clock.ts';
+import { systemClock } from '../ports/clock.ts';
 import { silentLog, type Log } from '../ports/log.ts';
 import { fileUnseal, passphraseUnseal, type Unseal } from '../seal/root-key.ts';
 import { ensureTenants } from './bootstrap.ts';
@@ -136,16 +136,8 @@ export class Claviger {
   }
 
   async #run<I, O>(services: Services, operation: Operation<I, O>, input: I): Promise<O> {
-    const call: Call = {
-      proof: { kind: 'principal', principal: this.#principal },
-      gateway: 'library',
-      source: null,
-      requestId: uuidV7(services.clock.now(), services.random.bytes(10)),
-      startedMs: monotonicMs(),
-      dryRun: false,
-      idempotency: null,
-      trace: services.observer.trace('claviger', null),
-    };
+    const trace = services.observer.trace('claviger', null);
+    const call: Call = { ...ownCall(services, this.#principal, 'library'), trace };
     try {
       const answer = await execute(services, operation, call, input);
       if (answer.kind === 'replay') throw new ClavigerError('INTERNAL', 'nothing is replayed in-process');
