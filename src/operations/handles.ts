@@ -13,7 +13,7 @@ import type { KeyHandle, SignInput } from '../providers/key-handle.ts';
 import type { CallOptions, HomeKey, Made } from '../providers/provider.ts';
 import { anyHome, type Home } from '../resilience/index.ts';
 import { failedHomes, refusedByHome } from './home-refusal.ts';
-import type { VersionHomes } from './homes.ts';
+import type { BackedHome, VersionHomes } from './homes.ts';
 import type { Scope } from './scope.ts';
 
 /** The handle of a version's material, at the home that serves it. */
@@ -44,13 +44,13 @@ async function atHomes(scope: Scope, found: KeyWithVersions, version: KeyVersion
   const where = await scope.homes(found, version);
   const ask = <T extends Buffer>(
     facet: string,
-    work: (key: HomeKey, options: CallOptions, home: Home) => Promise<Made<T>> | undefined,
+    work: (key: HomeKey, options: CallOptions, home: BackedHome) => Promise<Made<T>> | undefined,
   ): Promise<T> => asked(scope, found, version, where, facet, work);
   return {
     sign: (algorithm, input) =>
       ask('sign', (key, options, home) =>
         key.sign?.(algorithm, input, options).then(async (made) => {
-          const backing = backingOf(where, home);
+          const { backing } = home;
           const spki = publicKeyAt(version, backing);
           await requireSignature(found, backing, spki, algorithm, input, made.value);
           if (backing.publicKey !== undefined) scope.thumbprint = thumbprint(publicKeyJwk(spki));
@@ -71,7 +71,7 @@ async function asked<T extends Buffer>(
   version: KeyVersion,
   { homes, lost, settings }: VersionHomes,
   facet: string,
-  work: (key: HomeKey, options: CallOptions, home: Home) => Promise<Made<T>> | undefined,
+  work: (key: HomeKey, options: CallOptions, home: BackedHome) => Promise<Made<T>> | undefined,
 ): Promise<T> {
   const { signal } = new AbortController();
   const answered = await scope.askHomes(facet, () =>
@@ -87,13 +87,12 @@ async function asked<T extends Buffer>(
       return refusedByHome(scope, found, version, error);
     }),
   );
-  const backing = homes.find((home) => home === answered.home)!.backing;
   const failovers = [
     ...lost.map((one) => one.backing.provider),
     ...answered.failovers.map(({ home }) => home.guard.name),
   ];
   scope.noteServed([answered.home.guard.name], failovers, []);
-  scope.note({ backing: backing.ref });
+  scope.note({ backing: answered.home.backing.ref });
   return answered.value.value;
 }
 
@@ -123,10 +122,6 @@ async function requireSignature(
 function publicKeyAt(version: KeyVersion, { publicKey }: Backing): Uint8Array {
   const own = publicKey === undefined ? null : Buffer.from(publicKey, 'base64');
   return publicKeysOf(version).find((known) => own === null || own.equals(known)) ?? version.publicKey!;
-}
-
-function backingOf({ homes }: VersionHomes, home: Home): Backing {
-  return homes.find((candidate) => candidate === home)!.backing;
 }
 
 function unsupported({ guard }: Home, facet: string): ClavigerError {

@@ -47,9 +47,14 @@ export interface LostHome {
   readonly reason: string;
 }
 
+/** A home with the backing that names it. */
+export interface BackedHome extends Home {
+  readonly backing: Backing;
+}
+
 /** The homes of one version, in the order of its backings. */
 export interface VersionHomes {
-  readonly homes: readonly (Home & { readonly backing: Backing })[];
+  readonly homes: readonly BackedHome[];
   readonly lost: readonly LostHome[];
   readonly settings: GroupSettings;
 }
@@ -175,7 +180,7 @@ export class Homes {
 
   #findHomes(key: Key, version: KeyVersion, tenantName: string): VersionHomes {
     const group = this.#groups.get(key.homes?.group ?? '');
-    const homes: (Home & { readonly backing: Backing })[] = [];
+    const homes: BackedHome[] = [];
     const lost: LostHome[] = [];
     for (const backing of version.backings) {
       if (!isCurrent(backing)) continue;

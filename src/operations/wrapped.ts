@@ -115,7 +115,6 @@ async function wrapAt(
 ): Promise<WrapEntry[]> {
   const { key } = found;
   const context = homeContext(key, version);
-  const numberOf = new Map<Home, number>(homes.map((home) => [home, home.backing.number]));
   const { signal } = new AbortController();
   const made = await scope.askHomes('wrap', () =>
     wrapEverywhere(homes, dataKey, () => context, settings, signal).catch((error: unknown) => {
@@ -132,7 +131,7 @@ async function wrapAt(
   const sealKey = await sealKeyOf(scope, key, version);
   const header = headerOf(key, version);
   const entries = made.wraps.map(({ home, wrapped }): WrapEntry => {
-    const number = numberOf.get(home)!;
+    const { number } = home.backing;
     return { home: number, wrap: wrapped, seal: sealOfWrap(sealKey, header, number, wrapped) };
   });
   return entries.toSorted((a, b) => a.home - b.home);
@@ -157,14 +156,13 @@ async function unwrapDataKey(
   const named = homes.filter(({ backing }) => wrapOf.has(backing.number));
   if (named.length === 0) throw noHomeLeft(key, version, blob, lost);
   const context = homeContext(key, version);
-  const numberOf = new Map<Home, number>(named.map((home) => [home, home.backing.number]));
   const { signal } = new AbortController();
   const opened = await scope.askHomes('unwrap', () =>
     anyHome(
       named,
       'unwrap',
       true,
-      (home, options) => wrapFacet(home).unwrap(wrapOf.get(numberOf.get(home)!)!, context, options),
+      (home, options) => wrapFacet(home).unwrap(wrapOf.get(home.backing.number)!, context, options),
       settings,
       signal,
     ).catch((error: unknown) => {

@@ -15,19 +15,19 @@ import { Stop } from './in-time.ts';
 import { canceledBy, mayFailOver } from './verdict.ts';
 
 /** A home that was passed over, or asked in vain, before another one answered. */
-export interface Failover {
-  readonly home: Home;
+export interface Failover<H extends Home = Home> {
+  readonly home: H;
   readonly error: ClavigerError;
 }
 
-export interface Answered<T> {
+export interface Answered<T, H extends Home = Home> {
   readonly value: T;
-  readonly home: Home;
+  readonly home: H;
   /** None where the home answered that was to be asked first. */
-  readonly failovers: readonly Failover[];
+  readonly failovers: readonly Failover<H>[];
 }
 
-type Work<T> = (home: Home, options: CallOptions) => Promise<T>;
+type Work<T, H> = (home: H, options: CallOptions) => Promise<T>;
 
 /**
  * The answer of one home.
@@ -36,14 +36,14 @@ type Work<T> = (home: Home, options: CallOptions) => Promise<T>;
  * @param idempotent true where it may happen twice: then also a call is made elsewhere of which nothing is known
  * @throws what a home refuses with; ALL_BACKINGS_FAILED where none answered; CANCELED, or the signal's own reason
  */
-export async function anyHome<T>(
-  homes: readonly Home[],
+export async function anyHome<T, H extends Home>(
+  homes: readonly H[],
   operation: string,
   idempotent: boolean,
-  work: Work<T>,
+  work: Work<T, H>,
   settings: GroupSettings,
   signal: AbortSignal,
-): Promise<Answered<T>> {
+): Promise<Answered<T, H>> {
   if (signal.aborted) throw canceledBy(signal);
   const turns = new Turns(homes, operation, idempotent, work, settings);
   if (!idempotent || settings.hedgeMs === null || turns.homes.length < 2) return inTurn(turns, signal);
@@ -51,18 +51,18 @@ export async function anyHome<T>(
 }
 
 /** One request: whose turn it is, and why the others have not answered. */
-class Turns<T> {
+class Turns<T, H extends Home> {
   /** As they would be asked if all were well. */
-  readonly #wanted: readonly Home[];
+  readonly #wanted: readonly H[];
   /** As they are asked. */
-  readonly homes: readonly Home[];
+  readonly homes: readonly H[];
   readonly #operation: string;
   readonly #idempotent: boolean;
-  readonly #work: Work<T>;
+  readonly #work: Work<T, H>;
   readonly #deadlineMs: number;
-  readonly #failed = new Map<Home, ClavigerError>();
+  readonly #failed = new Map<H, ClavigerError>();
 
-  constructor(homes: readonly Home[], operation: string, idempotent: boolean, work: Work<T>, settings: GroupSettings) {
+  constructor(homes: readonly H[], operation: string, idempotent: boolean, work: Work<T, H>, settings: GroupSettings) {
     this.#wanted = balanced(homes, settings.balance);
     this.homes = turnsOf(this.#wanted);
     this.#operation = operation;
@@ -72,7 +72,7 @@ class Turns<T> {
   }
 
   /** Asks a home, which gets an equal share of the time that is left for it and for those that may be asked after it. */
-  ask(home: Home, signal: AbortSignal, refused?: (error: ClavigerError) => void): Promise<T> {
+  ask(home: H, signal: AbortSignal, refused?: (error: ClavigerError) => void): Promise<T> {
     const nowMs = performance.now();
     const after = this.homes.length - 1 - this.homes.indexOf(home);
     const shares = this.homes.includes(home) ? 1 + after + Math.min(1, this.#down().length) : 1;
@@ -87,13 +87,13 @@ class Turns<T> {
    *
    * @returns true where another may be asked
    */
-  failed(home: Home, error: ClavigerError): boolean {
+  failed(home: H, error: ClavigerError): boolean {
     this.#failed.set(home, error);
     return mayFailOver(error, this.#idempotent);
   }
 
   /** The first of the homes that were not called to come back; null where none does so soon. */
-  async comesBack(untilMs: number, signal: AbortSignal): Promise<Home | null> {
+  async comesBack(untilMs: number, signal: AbortSignal): Promise<H | null> {
     using stop = new Stop(signal);
     const waits = this.#down().map(async (home) => {
       if (await home.guard.comesBack(untilMs, stop.signal)) return home;
@@ -109,7 +109,7 @@ class Turns<T> {
     return Math.min(this.#deadlineMs, performance.now() + COME_BACK_MS);
   }
 
-  answered(home: Home, value: T): Answered<T> {
+  answered(home: H, value: T): Answered<T, H> {
     if (this.#failed.size === 0 && this.#wanted[0] === home) return { value, home, failovers: [] };
     const place = this.#wanted.indexOf(home);
     const failovers = this.#wanted
@@ -126,7 +126,7 @@ class Turns<T> {
   }
 
   /** Homes that this request has not called, because they are down, and that need no operator to come back. */
-  #down(): readonly Home[] {
+  #down(): readonly H[] {
     return this.#wanted.filter((home) => {
       const error = this.#failed.get(home);
       const isUncalled = error === undefined ? !this.homes.includes(home) : error instanceof NotCalledError;
@@ -135,7 +135,7 @@ class Turns<T> {
   }
 }
 
-async function inTurn<T>(turns: Turns<T>, signal: AbortSignal): Promise<Answered<T>> {
+async function inTurn<T, H extends Home>(turns: Turns<T, H>, signal: AbortSignal): Promise<Answered<T, H>> {
   for (const home of turns.homes) {
     try {
       return turns.answered(home, await turns.ask(home, signal));
@@ -148,7 +148,7 @@ async function inTurn<T>(turns: Turns<T>, signal: AbortSignal): Promise<Answered
 }
 
 /** Nobody is left but homes that were down when the request came: one of them may be well again. */
-async function lastResort<T>(turns: Turns<T>, signal: AbortSignal): Promise<Answered<T>> {
+async function lastResort<T, H extends Home>(turns: Turns<T, H>, signal: AbortSignal): Promise<Answered<T, H>> {
   const untilMs = turns.patientUntilMs;
   for (;;) {
     const home = await turns.comesBack(untilMs, signal);
@@ -164,9 +164,13 @@ async function lastResort<T>(turns: Turns<T>, signal: AbortSignal): Promise<Answ
 }
 
 /** As `inTurn`, but at most one more home is asked where the first is slow. */
-async function hedged<T>(turns: Turns<T>, hedgeMs: number, signal: AbortSignal): Promise<Answered<T>> {
+async function hedged<T, H extends Home>(
+  turns: Turns<T, H>,
+  hedgeMs: number,
+  signal: AbortSignal,
+): Promise<Answered<T, H>> {
   using stop = new Stop(signal);
-  const { promise, resolve, reject } = Promise.withResolvers<Answered<T>>();
+  const { promise, resolve, reject } = Promise.withResolvers<Answered<T, H>>();
   const refused = (error: ClavigerError): void => {
     reject(error);
     stop.abort(error);

@@ -42,7 +42,7 @@ const BALANCES: Readonly<Record<GroupSettings['balance'], ((home: Home) => numbe
 };
 
 /** All homes in the order in which they would be asked if each were well. */
-export function balanced(homes: readonly Home[], balance: GroupSettings['balance']): readonly Home[] {
+export function balanced<H extends Home>(homes: readonly H[], balance: GroupSettings['balance']): readonly H[] {
   const figureOf = BALANCES[balance];
   if (figureOf === null || homes.length < 2) return homes;
   return homes
@@ -52,7 +52,7 @@ export function balanced(homes: readonly Home[], balance: GroupSettings['balance
 }
 
 /** Those of them that may be asked now: the ready, then the throttled, then those whose circuit is due for a trial. */
-export function turnsOf(homes: readonly Home[]): readonly Home[] {
+export function turnsOf<H extends Home>(homes: readonly H[]): readonly H[] {
   return homes
     .filter(({ guard }) => guard.usable())
     .toSorted((a, b) => EAGERNESS[a.guard.readiness] - EAGERNESS[b.guard.readiness]);

@@ -16,18 +16,18 @@ import { canceledBy, verdictOf } from './verdict.ts';
 
 const OPERATION = 'wrap';
 
-export interface Wrap {
-  readonly home: Home;
+export interface Wrap<H extends Home = Home> {
+  readonly home: H;
   readonly wrapped: Buffer;
   /** The native version that made it; null where the service does not say. */
   readonly version: string | null;
 }
 
-export interface Wraps {
+export interface Wraps<H extends Home = Home> {
   /** In the order of the homes; as many as the quorum at least. */
-  readonly wraps: readonly Wrap[];
+  readonly wraps: readonly Wrap<H>[];
   /** Homes without a wrap, and why. */
-  readonly missing: readonly { readonly home: Home; readonly error: ClavigerError }[];
+  readonly missing: readonly { readonly home: H; readonly error: ClavigerError }[];
 }
 
 /**
@@ -38,18 +38,18 @@ export interface Wraps {
  * @throws what a home refuses with; ALL_BACKINGS_FAILED where fewer than the quorum have wrapped it; UNSUPPORTED, before
  *   any call, where a home does not wrap; CANCELED, or the signal's own reason
  */
-export async function wrapEverywhere(
-  homes: readonly Home[],
+export async function wrapEverywhere<H extends Home>(
+  homes: readonly H[],
   dataKey: Uint8Array,
-  context: (home: Home) => EncryptionContext,
+  context: (home: H) => EncryptionContext,
   settings: GroupSettings,
   signal: AbortSignal,
-): Promise<Wraps> {
+): Promise<Wraps<H>> {
   const facets = new Map(homes.map((home) => [home, facetOf(home)] as const));
   if (signal.aborted) throw canceledBy(signal);
   const deadlineMs = performance.now() + settings.deadlineMs;
-  const wraps = new Map<Home, Wrap>();
-  const errors = new Map<Home, ClavigerError>();
+  const wraps = new Map<H, Wrap<H>>();
+  const errors = new Map<H, ClavigerError>();
   for (const home of homes) if (!home.guard.usable()) errors.set(home, home.guard.absence());
   const down = homes.filter((home) => errors.has(home) && home.guard.mayComeBack);
   const tooFew = (): boolean => homes.length - errors.size < settings.wrapQuorum;
@@ -66,24 +66,24 @@ export async function wrapEverywhere(
   const within = { signal: stop.signal, deadlineMs, refused };
   let graceTimer: NodeJS.Timeout | null = null;
 
-  const wrapped = (home: Home, { value, version }: Made<Buffer>): void => {
+  const wrapped = (home: H, { value, version }: Made<Buffer>): void => {
     wraps.set(home, { home, wrapped: value, version });
     if (wraps.size + errors.size === homes.length) resolve();
     else if (wraps.size === settings.wrapQuorum) graceTimer = setTimeout(resolve, settings.wrapGraceMs);
   };
-  const failed = (home: Home, error: ClavigerError): void => {
+  const failed = (home: H, error: ClavigerError): void => {
     if (verdictOf(error) === 'refusal') return reject(error);
     errors.set(home, error);
     if (tooFew()) waitForDown();
     if (tooFew()) reject(quorumMissed(homes, wraps, errors, settings));
     else if (wraps.size + errors.size === homes.length) resolve();
   };
-  const call = (home: Home): Promise<Made<Buffer>> => {
+  const call = (home: H): Promise<Made<Buffer>> => {
     const work = (options: CallOptions): Promise<Made<Buffer>> =>
       facets.get(home)!.wrap(dataKey, context(home), options);
     return home.guard.call(OPERATION, true, work, within);
   };
-  const start = (home: Home, made: Promise<Made<Buffer>>): void => {
+  const start = (home: H, made: Promise<Made<Buffer>>): void => {
     made.then(
       (wrap) => wrapped(home, wrap),
       (thrown: unknown) => failed(home, toClavigerError(thrown)),

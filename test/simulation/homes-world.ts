@@ -356,7 +356,7 @@ class World implements Play {
     this.#envelopes.push({
       dataKey,
       commitment: commitmentOf(dataKey),
-      wraps: new Map(wraps.map(({ home, wrapped }) => [home as SimulatedHome, wrapped])),
+      wraps: new Map(wraps.map(({ home, wrapped }) => [home, wrapped])),
     });
   }
 
