@@ -9,6 +9,7 @@ import { type GoPaths, golog, goverify, gowitness } from './go.ts';
 import { type LocalKmsPaths, localKms } from './local-kms.ts';
 import type { Peer } from './peer.ts';
 import { type Pkcs11FaultsPaths, pkcs11Faults } from './pkcs11-faults.ts';
+import { type PostgresPaths, postgres } from './postgres.ts';
 import { type PrometheusPaths, prometheus } from './prometheus.ts';
 import { type FolderPaths, type PythonPaths, python, vectors } from './python.ts';
 import { type RsyslogPaths, rsyslog } from './rsyslog.ts';
@@ -28,6 +29,7 @@ export interface PeerPaths {
   readonly gowitness: GoPaths;
   readonly curl: ProgramPaths;
   readonly openssl: ProgramPaths;
+  readonly postgres: PostgresPaths;
   readonly prometheus: PrometheusPaths;
   readonly smtp: SmtpPaths;
   readonly softhsm: SoftHsmPaths;
@@ -50,6 +52,7 @@ export const PEERS: { readonly [Name in PeerName]: Peer<PeerPaths[Name]> } = {
   gowitness,
   curl,
   openssl,
+  postgres,
   prometheus,
   smtp,
   softhsm,
