@@ -30,6 +30,11 @@ export interface WrapRequest {
   readonly context: EncryptionContext;
   /** Bytes of plaintext that the data key is to protect; null where nobody knows, as of a stream. */
   readonly plaintextBytes: number | null;
+  /**
+   * The data key to wrap, where another keyring has made it already: it stays its owner's, and the answer has a copy. A
+   * fresh one is made where it is not given.
+   */
+  readonly dataKey?: SecretBytes;
   readonly signal: AbortSignal;
 }
 

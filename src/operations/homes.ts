@@ -11,18 +11,9 @@ import { isCurrent, type Backing, type HomesRule, type Key, type KeyVersion } fr
 import type { CommonConfig } from '../providers/config.ts';
 import type { Provider } from '../providers/provider.ts';
 import { SOFTWARE_PROVIDER_NAME } from '../providers/software/index.ts';
-import { Guard, type GroupSettings, type GuardEvents, type Home } from '../resilience/index.ts';
+import { DEFAULT_GROUP, Guard, type GroupSettings, type GuardEvents, type Home } from '../resilience/index.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
-
-/** How the homes of a key work together where its group, or the lack of one, says nothing else. */
-export const DEFAULT_GROUP: GroupSettings = {
-  wrapQuorum: 1,
-  wrapGraceMs: 250,
-  deadlineMs: 5000,
-  balance: 'order',
-  hedgeMs: null,
-};
 
 /** A configured provider, opened. */
 export interface ProviderSetup {
@@ -49,6 +40,7 @@ export interface LostHome {
 
 /** A home with the backing that names it. */
 export interface BackedHome extends Home {
+  readonly guard: Guard;
   readonly backing: Backing;
 }
 

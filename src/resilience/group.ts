@@ -5,11 +5,11 @@
  */
 import { ClavigerError, homeWords } from '../errors.ts';
 import type { HomeKey } from '../providers/provider.ts';
-import type { Guard } from './guard.ts';
+import type { Guard, Guarded } from './guard.ts';
 
 /** One home of a key: the native key, and the guard of its provider. */
 export interface Home {
-  readonly guard: Guard;
+  readonly guard: Guard<Guarded>;
   readonly key: HomeKey;
   /** Share of the calls where they are balanced by weight; 1 where it is not given, 0 to be asked after all others. */
   readonly weight?: number;
@@ -26,6 +26,15 @@ export interface GroupSettings {
   /** After so many milliseconds without an answer a second home is asked as well; null: never. */
   readonly hedgeMs: number | null;
 }
+
+/** How homes work together where nothing else is said. */
+export const DEFAULT_GROUP: GroupSettings = {
+  wrapQuorum: 1,
+  wrapGraceMs: 250,
+  deadlineMs: 5000,
+  balance: 'order',
+  hedgeMs: null,
+};
 
 /** How long a request waits for a home that is down, where no other is left. */
 export const COME_BACK_MS = 250;

@@ -23,6 +23,9 @@ import { Latency } from './latency.ts';
 import { Slots } from './slots.ts';
 import { canceledBy, healthSignOf, mayRetry, speaksOfProvider, verdictOf, type HealthSign } from './verdict.ts';
 
+/** What is guarded: a provider, or anything else that calls can fail at. */
+export type Guarded = Pick<Provider, 'name' | 'probe' | 'close'>;
+
 /** A subset of what every provider is configured with. */
 export interface GuardSettings {
   /** Of one call. */
@@ -105,8 +108,8 @@ interface Outcome<T> {
   readonly sign: HealthSign;
 }
 
-export class Guard {
-  readonly provider: Provider;
+export class Guard<P extends Guarded = Provider> {
+  readonly provider: P;
   readonly #settings: GuardSettings;
   readonly #clock: Clock;
   readonly #random: Random;
@@ -134,7 +137,7 @@ export class Guard {
   #change = Promise.withResolvers<void>();
   #isClosed = false;
 
-  constructor(provider: Provider, settings: GuardSettings, ports: GuardPorts) {
+  constructor(provider: P, settings: GuardSettings, ports: GuardPorts) {
     this.provider = provider;
     this.#settings = settings;
     this.#clock = ports.clock;

@@ -5,11 +5,12 @@
  */
 import { z } from 'zod';
 import { ClavigerError } from '../errors.ts';
-import { DEFAULT_GROUP, type GroupSetup, type ProviderSetup } from '../operations/homes.ts';
+import type { GroupSetup, ProviderSetup } from '../operations/homes.ts';
 import { providerName } from '../providers/config.ts';
 import { openProvider, providerConfig, type ProviderConfig } from '../providers/registry.ts';
 import type { ProviderPorts } from '../providers/adapter.ts';
 import { SOFTWARE_PROVIDER_NAME } from '../providers/software/index.ts';
+import { DEFAULT_GROUP } from '../resilience/index.ts';
 import { HOMES_MAX } from '../envelope/ciphertext.ts';
 
 const BALANCES = ['order', 'least-latency', 'weighted'] as const;

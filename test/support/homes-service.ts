@@ -6,9 +6,10 @@
 import type { TestContext } from 'node:test';
 import { systemRandom } from '../../src/crypto/random.ts';
 import type { ErrorCode } from '../../src/errors.ts';
-import { DEFAULT_GROUP, type GroupSetup } from '../../src/operations/homes.ts';
+import type { GroupSetup } from '../../src/operations/homes.ts';
 import { commonConfig } from '../../src/providers/config.ts';
 import { FakeProvider, type FakeFault, type FakeOperation } from '../../src/providers/fake/index.ts';
+import { DEFAULT_GROUP } from '../../src/resilience/index.ts';
 import { FakeClock } from './clock.ts';
 import { openTestService, type TestService } from './service.ts';
 
