@@ -11,7 +11,7 @@ const root = resolve(import.meta.dirname, '../..');
 const folder = testFolder();
 after(() => removeFolder(folder));
 
-test('the package installs into an empty project, where the ten-line example, the client, the conformance kit and the command run', async () => {
+test('the package installs into an empty project, where the ten-line example, the client, envelopes, the conformance kit and the command run', async () => {
   // The archive is what `npm publish` would send; `prepack` builds it.
   const packed = await run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: root, maxBuffer: 1e8 });
   const [archive] = JSON.parse(packed.stdout.slice(packed.stdout.indexOf('['))) as [{ filename: string }];
@@ -33,6 +33,13 @@ test('the package installs into an empty project, where the ten-line example, th
     { cwd: folder },
   );
   assert.equal(imported.stdout, 'function\n');
+
+  const envelope = await run(
+    process.execPath,
+    ['-e', "import('claviger/envelope').then(({ Envelope }) => console.log(typeof Envelope.prototype.encryptStream))"],
+    { cwd: folder },
+  );
+  assert.equal(envelope.stdout, 'function\n');
 
   const kit = await run(
     process.execPath,

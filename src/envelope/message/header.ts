@@ -1,0 +1,258 @@
+/**
+ * The header of a message, taken apart and put together (AWS Encryption SDK, "Message header"): which suite, which
+ * context, and the data key as each home has wrapped it. spec/esdk-profile.md has an example.
+ *
+ * Nothing of it is known to be true before its tag is verified, under a key that is derived from the data key.
+ *
+ * @module
+ */
+import { isUtf8 } from 'node:buffer';
+import { ClavigerError, invalidCiphertext } from '../../errors.ts';
+import type { EncryptionContext } from '../../model/encryption-context.ts';
+import type { EncryptedDataKey } from '../keyring.ts';
+import { decodeMessageContext, encodeMessageContext } from './context.ts';
+import { ENCRYPTED_DATA_KEYS_MAX, FIELD_BYTES_MAX, FRAME_BYTES_MAX, HEADER_BYTES_MAX } from './limits.ts';
+import { COMMITTING_SUITE, SUITES, type Suite } from './suites.ts';
+
+export const IV_BYTES = 12;
+export const TAG_BYTES = 16;
+export const COMMITMENT_BYTES = 32;
+export const MESSAGE_ID_BYTES = 32;
+
+const TYPE_V1 = 0x80;
+const MESSAGE_ID_BYTES_V1 = 16;
+const NON_FRAMED = 1;
+const FRAMED = 2;
+/** Format 2 has no IV in its header: its key is of this message only, and has no other use under this IV. */
+const ZERO_IV = Buffer.alloc(IV_BYTES);
+
+export interface MessageHeader {
+  readonly formatVersion: 1 | 2;
+  readonly suite: Suite;
+  /** 32 random bytes, 16 in format 1. */
+  readonly messageId: Uint8Array;
+  /** As stored; required pairs that are authenticated only are not among it. */
+  readonly context: EncryptionContext;
+  readonly encryptedDataKeys: readonly EncryptedDataKey[];
+  readonly contentType: 'framed' | 'non-framed';
+  /** Of every frame but the final one; 0 where there are none. */
+  readonly frameBytes: number;
+  /** Length of the whole header. */
+  readonly headerBytes: number;
+}
+
+/** A header with what authenticates it. */
+export interface ParsedHeader {
+  readonly header: MessageHeader;
+  /** What the tag covers. */
+  readonly body: Buffer;
+  /** Empty in format 1. */
+  readonly commitment: Buffer;
+  readonly iv: Buffer;
+  readonly tag: Buffer;
+}
+
+/** So many bytes, counted from the first, are needed before more can be said. */
+export interface Incomplete {
+  readonly needs: number;
+}
+
+/**
+ * The header at the beginning of a message, for whoever wants to look: no key is needed, and nothing of it is
+ * authenticated.
+ *
+ * @returns null where more bytes are needed
+ * @throws INVALID_CIPHERTEXT for what is no message; LIMIT_EXCEEDED for one that asks too much
+ */
+export function readMessageHeader(
+  bytes: Uint8Array,
+): { readonly header: MessageHeader; readonly headerBytes: number } | null {
+  const parsed = parseHeader(bytes, ENCRYPTED_DATA_KEYS_MAX);
+  return 'needs' in parsed ? null : { header: parsed.header, headerBytes: parsed.header.headerBytes };
+}
+
+/**
+ * Takes a header apart.
+ *
+ * @throws INVALID_CIPHERTEXT, LIMIT_EXCEEDED
+ */
+export function parseHeader(bytes: Uint8Array, encryptedDataKeysMax: number): ParsedHeader | Incomplete {
+  const fields = new Fields(bytes);
+  try {
+    return parse(fields, encryptedDataKeysMax);
+  } catch (error) {
+    if (error !== SHORT) throw error;
+    return { needs: fields.needs };
+  }
+}
+
+function parse(fields: Fields, encryptedDataKeysMax: number): ParsedHeader {
+  const formatVersion = fields.u8();
+  if (formatVersion !== 1 && formatVersion !== 2) throw invalidCiphertext();
+  if (formatVersion === 1 && fields.u8() !== TYPE_V1) throw invalidCiphertext();
+  const suite = SUITES.get(fields.u16());
+  if (suite?.formatVersion !== formatVersion) throw invalidCiphertext();
+  const messageId = fields.take(formatVersion === 1 ? MESSAGE_ID_BYTES_V1 : MESSAGE_ID_BYTES);
+  const context = decodeMessageContext(fields.field());
+  const encryptedDataKeys = parseEncryptedDataKeys(fields, encryptedDataKeysMax);
+  const contentType = fields.u8();
+  if (contentType !== FRAMED && contentType !== NON_FRAMED) throw invalidCiphertext();
+  // Format 1 has four reserved bytes here, and the length of the IV.
+  if (formatVersion === 1 && (fields.u32() !== 0 || fields.u8() !== IV_BYTES)) throw invalidCiphertext();
+  const frameBytes = fields.u32();
+  if ((contentType === NON_FRAMED) !== (frameBytes === 0)) throw invalidCiphertext();
+  if (frameBytes > FRAME_BYTES_MAX) {
+    throw new ClavigerError(
+      'LIMIT_EXCEEDED',
+      `the message has frames of ${frameBytes} bytes; at most ${FRAME_BYTES_MAX} are read`,
+    );
+  }
+  const commitment = fields.take(suite.committing ? COMMITMENT_BYTES : 0);
+  const body = fields.taken();
+  const iv = formatVersion === 1 ? fields.take(IV_BYTES) : ZERO_IV;
+  const tag = fields.take(TAG_BYTES);
+  const header: MessageHeader = {
+    formatVersion,
+    suite,
+    messageId,
+    context,
+    encryptedDataKeys,
+    contentType: contentType === FRAMED ? 'framed' : 'non-framed',
+    frameBytes,
+    headerBytes: fields.at,
+  };
+  return { header, body, commitment, iv, tag };
+}
+
+function parseEncryptedDataKeys(fields: Fields, encryptedDataKeysMax: number): readonly EncryptedDataKey[] {
+  const count = fields.u16();
+  if (count === 0) throw invalidCiphertext();
+  if (count > encryptedDataKeysMax) {
+    throw new ClavigerError(
+      'LIMIT_EXCEEDED',
+      `the message has ${count} encrypted data keys; at most ${encryptedDataKeysMax} are read`,
+    );
+  }
+  const encryptedDataKeys: EncryptedDataKey[] = [];
+  while (encryptedDataKeys.length < count) {
+    const providerId = fields.field();
+    if (!isUtf8(providerId)) throw invalidCiphertext();
+    encryptedDataKeys.push({
+      providerId: providerId.toString(),
+      providerInfo: fields.field(),
+      ciphertext: fields.field(),
+    });
+  }
+  return encryptedDataKeys;
+}
+
+/**
+ * The body of the header of a message that is written: suite 0x0478, framed. Its tag comes behind it.
+ *
+ * @throws INVALID_ARGUMENT, LIMIT_EXCEEDED where a part does not fit into its field
+ */
+export function encodeHeader(
+  messageId: Uint8Array,
+  context: EncryptionContext,
+  encryptedDataKeys: readonly EncryptedDataKey[],
+  frameBytes: number,
+  commitment: Uint8Array,
+): { readonly header: MessageHeader; readonly body: Buffer } {
+  const pairs = encodeMessageContext(context);
+  requireField('the encryption context', pairs);
+  let size = 1 + 2 + MESSAGE_ID_BYTES + 2 + pairs.length + 2 + 1 + 4 + COMMITMENT_BYTES;
+  const fields: Uint8Array[] = [];
+  for (const { providerId, providerInfo, ciphertext } of encryptedDataKeys) {
+    for (const field of [Buffer.from(providerId), providerInfo, ciphertext]) {
+      requireField('an encrypted data key', field);
+      fields.push(field);
+      size += 2 + field.length;
+    }
+  }
+  if (size > HEADER_BYTES_MAX - TAG_BYTES) {
+    throw new ClavigerError('LIMIT_EXCEEDED', `the header of a message has at most ${HEADER_BYTES_MAX} bytes`);
+  }
+  const body = Buffer.allocUnsafe(size);
+  let at = body.writeUInt8(COMMITTING_SUITE.formatVersion, 0);
+  at = body.writeUInt16BE(COMMITTING_SUITE.id, at);
+  at = write(body, at, messageId);
+  at = write(body, body.writeUInt16BE(pairs.length, at), pairs);
+  at = body.writeUInt16BE(encryptedDataKeys.length, at);
+  for (const field of fields) at = write(body, body.writeUInt16BE(field.length, at), field);
+  at = body.writeUInt8(FRAMED, at);
+  at = body.writeUInt32BE(frameBytes, at);
+  write(body, at, commitment);
+  const header: MessageHeader = {
+    formatVersion: COMMITTING_SUITE.formatVersion,
+    suite: COMMITTING_SUITE,
+    messageId,
+    context,
+    encryptedDataKeys,
+    contentType: 'framed',
+    frameBytes,
+    headerBytes: size + TAG_BYTES,
+  };
+  return { header, body };
+}
+
+function write(target: Buffer, at: number, bytes: Uint8Array): number {
+  target.set(bytes, at);
+  return at + bytes.length;
+}
+
+function requireField(what: string, field: Uint8Array): void {
+  if (field.length <= FIELD_BYTES_MAX) return;
+  throw new ClavigerError(
+    'LIMIT_EXCEEDED',
+    `${what} has ${field.length} bytes; a message has room for ${FIELD_BYTES_MAX}`,
+  );
+}
+
+/** Says that the bytes have come to their end; what it was needed for stands in `needs`. */
+const SHORT = new Error('the header is not complete');
+
+/** Reads one field behind the other. */
+class Fields {
+  readonly #bytes: Buffer;
+  at = 0;
+  needs = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+
+  /** @throws SHORT where they are not there yet; LIMIT_EXCEEDED where they would make the header too long */
+  take(length: number): Buffer {
+    const end = this.at + length;
+    if (end > HEADER_BYTES_MAX) {
+      throw new ClavigerError('LIMIT_EXCEEDED', `the message has a header of more than ${HEADER_BYTES_MAX} bytes`);
+    }
+    this.needs = end;
+    if (end > this.#bytes.length) throw SHORT;
+    const bytes = this.#bytes.subarray(this.at, end);
+    this.at = end;
+    return bytes;
+  }
+
+  /** All that was read. */
+  taken(): Buffer {
+    return this.#bytes.subarray(0, this.at);
+  }
+
+  u8(): number {
+    return this.take(1)[0]!;
+  }
+
+  u16(): number {
+    return this.take(2).readUInt16BE();
+  }
+
+  u32(): number {
+    return this.take(4).readUInt32BE();
+  }
+
+  /** Bytes behind their length. */
+  field(): Buffer {
+    return this.take(this.u16());
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * A message as a pair of web streams: what `pipeThrough` takes.
+ *
+ * Pieces are made when the reader wants them, so a chunk of many frames does not fill the memory.
+ *
+ * @module
+ */
+import {
+  ReadableStream,
+  WritableStream,
+  type ReadableStreamDefaultController,
+  type TransformStream,
+} from 'node:stream/web';
+import { ClavigerError } from '../../errors.ts';
+import type { Passage, Pieces } from './passage.ts';
+import { canceled, Turns } from './turns.ts';
+
+/** Made ahead of the reader. */
+const AHEAD_BYTES = 64 * 1024;
+
+/** What `pipeThrough` looks at. */
+type StreamPair = Pick<TransformStream<Uint8Array, Uint8Array>, 'readable' | 'writable'>;
+
+export function webStream(passage: Passage): StreamPair {
+  const turns = new Turns(passage.signal);
+  let output!: ReadableStreamDefaultController<Uint8Array>;
+  let isOver = false;
+  let wanted = Promise.withResolvers<void>();
+
+  const over = (reason?: unknown): void => {
+    isOver = true;
+    passage.signal.removeEventListener('abort', aborted);
+    passage.close(reason);
+    wanted.resolve();
+  };
+  const aborted = (): void => {
+    if (isOver) return;
+    const error = canceled(passage.signal.reason);
+    over(error);
+    output.error(error);
+    input.error(error);
+  };
+  const give = async (made: () => Pieces): Promise<void> => {
+    try {
+      const pieces = made();
+      for (const piece of Symbol.iterator in pieces ? pieces : await pieces) {
+        if (isOver) throw canceled(passage.signal.reason);
+        output.enqueue(piece);
+        turns.did(piece.length);
+        if (output.desiredSize! <= 0) {
+          wanted = Promise.withResolvers();
+          await wanted.promise;
+        }
+        if (turns.isOver) await turns.next();
+      }
+    } catch (error) {
+      if (!isOver) {
+        over(error);
+        output.error(error);
+      }
+      throw error;
+    }
+  };
+
+  let input!: { error(reason: unknown): void };
+  const readable = new ReadableStream<Uint8Array>(
+    {
+      start: (controller) => {
+        output = controller;
+      },
+      pull: () => wanted.resolve(),
+      cancel: (reason) => {
+        over(reason);
+        input.error(canceled(reason));
+      },
+    },
+    { highWaterMark: AHEAD_BYTES, size: (chunk) => chunk.length },
+  );
+  const writable = new WritableStream<Uint8Array>({
+    start: (controller) => {
+      input = controller;
+    },
+    write: (chunk) => give(() => passage.write(requireBytes(chunk))),
+    close: async () => {
+      await give(() => passage.end());
+      over();
+      output.close();
+    },
+    abort: (reason) => {
+      over(reason);
+      output.error(reason);
+    },
+  });
+  passage.signal.addEventListener('abort', aborted);
+  return { readable, writable };
+}
+
+function requireBytes(chunk: unknown): Uint8Array {
+  if (chunk instanceof Uint8Array) return chunk;
+  throw new ClavigerError('INVALID_ARGUMENT', 'a stream of a message takes bytes, as `Uint8Array`');
+}
