@@ -2,7 +2,7 @@
  * Messages in tests: a keyring small enough to be read in a minute, the same of the official SDK, and every way to take a
  * message through.
  */
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { createCipheriv, randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import {
@@ -12,48 +12,32 @@ import {
   RawAesKeyringNode,
   RawAesWrappingSuiteIdentifier,
 } from '@aws-crypto/client-node';
-import { SecretBytes } from '../../src/crypto/secret-bytes.ts';
 import type { DecryptOptions, Envelope, EncryptStreamOptions } from '../../src/envelope/envelope.ts';
-import { encodeMessageContext } from '../../src/envelope/message/context.ts';
 import type { Keyring } from '../../src/envelope/keyring.ts';
-import { invalidCiphertext } from '../../src/errors.ts';
+import { rawAesKeyring } from '../../src/envelope/keyrings/index.ts';
+import { craft, dataKeyBytes, type Craft, type Crafted } from './crafted-message.ts';
 
 export const WRAPPING_KEY = Buffer.alloc(32, 7);
 export const NAMESPACE = 'test';
 export const KEY_NAME = 'one';
 
-/** A raw AES keyring as the specification has it ("Raw AES keyring"), with 256 bits. */
-export function testKeyring(wrappingKey: Uint8Array = WRAPPING_KEY, name = KEY_NAME): Keyring {
-  return {
-    async wrap({ bytes, context }) {
-      const dataKey = randomBytes(bytes);
-      const iv = randomBytes(12);
-      const cipher = createCipheriv('aes-256-gcm', wrappingKey, iv).setAAD(encodeMessageContext(context));
-      const ciphertext = Buffer.concat([cipher.update(dataKey), cipher.final(), cipher.getAuthTag()]);
-      const providerInfo = Buffer.concat([Buffer.from(name), Buffer.from('000000800000000c', 'hex'), iv]);
-      return {
-        dataKey: new SecretBytes(dataKey),
-        encryptedDataKeys: [{ providerId: NAMESPACE, providerInfo, ciphertext }],
-        missing: [],
-      };
-    },
-    async unwrap({ encryptedDataKeys, context }) {
-      for (const opened of encryptedDataKeys) {
-        const { providerId, ciphertext } = opened;
-        const info = Buffer.from(opened.providerInfo);
-        if (providerId !== NAMESPACE || info.subarray(0, -20).toString() !== name || ciphertext.length < 16) continue;
-        const decipher = createDecipheriv('aes-256-gcm', wrappingKey, info.subarray(-12));
-        decipher.setAAD(encodeMessageContext(context)).setAuthTag(ciphertext.subarray(-16));
-        try {
-          const dataKey = Buffer.concat([decipher.update(ciphertext.subarray(0, -16)), decipher.final()]);
-          return { dataKey: new SecretBytes(dataKey), opened };
-        } catch {
-          continue;
-        }
-      }
-      throw invalidCiphertext();
-    },
-  };
+/** The raw AES keyring of tests; with the official one of the same key it opens the same messages. */
+export function testKeyring(key: Uint8Array = WRAPPING_KEY): Keyring {
+  return rawAesKeyring({ key, namespace: NAMESPACE, name: KEY_NAME });
+}
+
+/** A message made by hand, whose data key `testKeyring` opens. */
+export function crafted(what: Craft): Crafted {
+  const dataKey = randomBytes(dataKeyBytes(what.suiteId));
+  return craft(what, dataKey, (aad) => [wrappedByHand(dataKey, aad)]);
+}
+
+/** As the specification of the raw AES keyring has it. */
+function wrappedByHand(dataKey: Uint8Array, aad: Uint8Array): readonly [string, Buffer, Buffer] {
+  const iv = randomBytes(12);
+  const cipher = createCipheriv('aes-256-gcm', WRAPPING_KEY, iv).setAAD(aad);
+  const info = Buffer.concat([Buffer.from(KEY_NAME), Buffer.from('000000800000000c', 'hex'), iv]);
+  return [NAMESPACE, info, Buffer.concat([cipher.update(dataKey), cipher.final(), cipher.getAuthTag()])];
 }
 
 const official = buildClient(CommitmentPolicy.FORBID_ENCRYPT_ALLOW_DECRYPT);
@@ -64,6 +48,8 @@ export function officialKeyring(wrappingKey: Uint8Array = WRAPPING_KEY): RawAesK
     keyName: KEY_NAME,
     keyNamespace: NAMESPACE,
     unencryptedMasterKey: Uint8Array.from(wrappingKey),
+    // As the specification has it; without, this library sorts by the rules of the system's language.
+    utf8Sorting: true,
     wrappingSuite: RawAesWrappingSuiteIdentifier.AES256_GCM_IV12_TAG16_NO_PADDING,
   });
 }
