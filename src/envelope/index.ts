@@ -22,6 +22,7 @@ export type {
   WrapRequest,
 } from './keyring.ts';
 export type { KeyService, ServedKey } from './key-service.ts';
+export * from './keyrings/index.ts';
 export { readMessageHeader, type MessageHeader } from './message/header.ts';
 export type { CommitmentPolicy } from './message/policy.ts';
 export type { SignatureScheme, Suite } from './message/suites.ts';
