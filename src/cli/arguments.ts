@@ -45,6 +45,11 @@ export function pair(text: string, before: Readonly<Record<string, string>> = {}
   return { ...before, [name]: text.slice(at + 1) };
 }
 
+/** An option that is given several times. */
+export function collected(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
 /** `--context a=b c=d`, or one pair at a time. */
 export function contextOption(flags = '--context <pairs...>', what = 'encryption context'): Option {
   return new Option(flags, `${what}, NAME=VALUE …; not secret, it stands in the log`).argParser(pair);

@@ -11,7 +11,7 @@ import { jsonOf, type Session } from './session.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface OutputOptions {
-  readonly output?: string;
+  readonly output?: string | undefined;
   readonly base64?: boolean;
   readonly hex?: boolean;
   readonly raw?: boolean;

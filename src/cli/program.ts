@@ -21,6 +21,7 @@ import { encapsulateCommand } from './commands/encapsulate.ts';
 import { encryptCommand } from './commands/encrypt.ts';
 import { helpCommand } from './commands/help.ts';
 import { hsmCommand } from './commands/hsm.ts';
+import { inspectCommand } from './commands/inspect.ts';
 import { keysCommand } from './commands/keys.ts';
 import { loginCommand } from './commands/login.ts';
 import { logoutCommand } from './commands/logout.ts';
@@ -59,6 +60,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly (() => Cli
       randomCommand,
     ],
   ],
+  ['Files and configuration:', [inspectCommand]],
   ['Who may do what:', [tokenCommand, policyCommand, auditCommand, alertsCommand, tenantCommand]],
   ['This program:', [loginCommand, logoutCommand, completionCommand, helpCommand]],
 ];

@@ -101,6 +101,9 @@ describe('wrong usage is exit code 2, and says what is right', { concurrency: 2 
     [['keys', 'describe'], /missing required argument 'key'/],
     [['keys', 'describe', 'a', 'b'], /too many arguments/],
     [['random', '8', '--hex', '--raw'], /cannot be used with option '--raw'/],
+    [['encrypt', '--key', 'k', '--in', 'a', '-o', 'b'], /--in and --out do not go together with -i and -o/],
+    [['encrypt', '--key', 'k', '--key', 'l', '-i', 'a'], /a blob is of one key/],
+    [['encrypt', '--key', 'k', '--in', 'a', '--json'], /name the file with --out/],
     [['encrypt', '--key', 'k', '--context', 'a'], /must be NAME=VALUE/],
     [['encrypt', '--key', 'k', '--context', 'a=1', 'a=2'], /`a` is given twice/],
   ];

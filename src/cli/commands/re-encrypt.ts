@@ -8,7 +8,7 @@ import { contextOption, encryptionAlgorithmOption, KEY_HELP, keyVersionOption } 
 import { CliCommand } from '../command.ts';
 import { rawOrBase64, readInput } from '../input.ts';
 import { withOutput, writeResult, type OutputOptions } from '../output.ts';
-import { keyOf } from './decrypt.ts';
+import { keyOf } from '../ciphertext-key.ts';
 
 interface ReEncryptOptions extends OutputOptions {
   readonly key?: string;

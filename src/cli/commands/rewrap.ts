@@ -7,7 +7,7 @@ import { contextOption, KEY_HELP } from '../arguments.ts';
 import { CliCommand } from '../command.ts';
 import { rawOrBase64, readInput } from '../input.ts';
 import { withOutput, writeResult, type OutputOptions } from '../output.ts';
-import { keyOf } from './decrypt.ts';
+import { keyOf } from '../ciphertext-key.ts';
 
 interface RewrapOptions extends OutputOptions {
   readonly key?: string;

@@ -1,0 +1,170 @@
+/**
+ * A file or standard input, read in large pieces while those before are worked on.
+ *
+ * @module
+ */
+import { close, fstatSync, openSync, read, type Stats } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { promisify } from 'node:util';
+import { ClavigerError } from '../../errors.ts';
+import { fileError } from '../input.ts';
+import type { Terminal } from '../terminal.ts';
+
+/** One read; several frames of a large file. */
+const PIECE_BYTES = 1024 * 1024;
+
+const readFrom = promisify(read);
+const closeFd = promisify(close);
+
+export interface Source extends AsyncDisposable {
+  /** As the user named it, for messages. */
+  readonly name: string;
+  /** Null for standard input. */
+  readonly path: string | null;
+  /** Null for standard input. */
+  readonly stats: Stats | null;
+  /** Length, where it is known: that of a regular file when it was opened. */
+  readonly bytes: number | null;
+  /** The first bytes, at least so many where there are so many; `pieces` gives them again. */
+  first(bytes: number): Promise<Buffer>;
+  /** So many bytes from a place of a file, fewer where there are fewer; none of standard input. */
+  readonly readAt: (at: number, bytes: number) => Promise<Buffer>;
+  /** All bytes, once. */
+  pieces(): AsyncGenerator<Buffer, void, void>;
+}
+
+/** @param path `-` or undefined is standard input */
+export function openSource(terminal: Terminal, path: string | undefined): Source {
+  if (path !== undefined && path !== '-') return fileSource(path);
+  if (terminal.input.isTty) terminal.say('reading from the terminal; end with Ctrl-D on a new line');
+  return new StreamSource(terminal.input.stream);
+}
+
+/** @throws ClavigerError where it cannot be read, or is a folder */
+export function fileSource(path: string): Source {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch (cause) {
+    throw fileError('read', path, cause);
+  }
+  return new FileSource(path, fd);
+}
+
+/** Keeps what was looked at before the rest is read. */
+abstract class Looked {
+  #looked: Buffer[] = [];
+  #rest: AsyncGenerator<Buffer, void, void> | null = null;
+
+  protected abstract read(): AsyncGenerator<Buffer, void, void>;
+
+  async first(bytes: number): Promise<Buffer> {
+    this.#rest ??= this.read();
+    while (this.#looked.reduce((sum, { length }) => sum + length, 0) < bytes) {
+      const { value } = await this.#rest.next();
+      if (value === undefined) break;
+      this.#looked.push(value);
+    }
+    if (this.#looked.length > 1) this.#looked = [Buffer.concat(this.#looked)];
+    return this.#looked[0] ?? Buffer.alloc(0);
+  }
+
+  async *pieces(): AsyncGenerator<Buffer, void, void> {
+    this.#rest ??= this.read();
+    yield* this.#looked;
+    this.#looked = [];
+    yield* this.#rest;
+  }
+}
+
+class StreamSource extends Looked implements Source {
+  readonly name = 'standard input';
+  readonly path = null;
+  readonly stats = null;
+  readonly bytes = null;
+  readonly #stream: Readable;
+
+  constructor(stream: Readable) {
+    super();
+    this.#stream = stream;
+  }
+
+  readonly readAt = async (): Promise<Buffer> => Buffer.alloc(0);
+
+  protected async *read(): AsyncGenerator<Buffer, void, void> {
+    yield* this.#stream as AsyncIterable<Buffer>;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stream.destroy();
+  }
+}
+
+class FileSource extends Looked implements Source {
+  readonly name: string;
+  readonly path: string;
+  readonly stats: Stats;
+  readonly bytes: number | null;
+  readonly #fd: number;
+  #reading: Promise<unknown> = Promise.resolve();
+
+  constructor(path: string, fd: number) {
+    super();
+    this.name = `\`${path}\``;
+    this.path = path;
+    this.#fd = fd;
+    this.stats = fstatSync(fd);
+    // Files of /proc say that they are empty.
+    this.bytes = this.stats.isFile() && this.stats.size > 0 ? this.stats.size : null;
+  }
+
+  readonly readAt = async (at: number, bytes: number): Promise<Buffer> => {
+    const buffer = Buffer.alloc(bytes);
+    try {
+      const { bytesRead } = await readFrom(this.#fd, buffer, 0, bytes, at);
+      return buffer.subarray(0, bytesRead);
+    } catch (cause) {
+      throw fileError('read', this.path, cause);
+    }
+  };
+
+  protected async *read(): AsyncGenerator<Buffer, void, void> {
+    // One read is always under way while the caller works on the piece before.
+    for (let next = this.#piece(); ;) {
+      const piece = await next;
+      if (piece.length === 0) return;
+      next = this.#piece();
+      // Should the caller leave, nobody waits for it.
+      next.catch(() => undefined);
+      yield piece;
+    }
+  }
+
+  async #piece(): Promise<Buffer> {
+    const buffer = Buffer.allocUnsafeSlow(PIECE_BYTES);
+    const reading = readFrom(this.#fd, buffer, 0, buffer.length, null);
+    this.#reading = reading.catch(() => undefined);
+    try {
+      const { bytesRead } = await reading;
+      return buffer.subarray(0, bytesRead);
+    } catch (cause) {
+      throw fileError('read', this.path, cause);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#reading;
+    await closeFd(this.#fd);
+  }
+}
+
+/**
+ * The whole of a source that is to be short.
+ *
+ * @param tooLong says what to do with one that is longer
+ */
+export async function wholeOf(source: Source, bytesMax: number, tooLong: string): Promise<Buffer> {
+  const bytes = await source.first(bytesMax + 1);
+  if (bytes.length <= bytesMax) return bytes;
+  throw new ClavigerError('INVALID_ARGUMENT', `${source.name} has more than ${bytesMax} bytes; ${tooLong}`);
+}

@@ -1,0 +1,273 @@
+/**
+ * Where a file goes: under a name of its own in the target's folder until it is whole and on the disk, and then under the
+ * target's name, in one step. So nobody ever sees half a file, and what was there before stays until then.
+ *
+ * Standard output, pipes and devices take bytes as they come.
+ *
+ * @module
+ */
+import {
+  chmodSync,
+  chownSync,
+  close,
+  createWriteStream,
+  fsync,
+  fsyncSync,
+  closeSync,
+  linkSync,
+  lstatSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writev,
+  type Stats,
+} from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { dirname, join } from 'node:path';
+import { Writable } from 'node:stream';
+import { promisify } from 'node:util';
+import { ClavigerError } from '../../errors.ts';
+import { fileError } from '../input.ts';
+import type { Terminal } from '../terminal.ts';
+import type { Unfinished } from './unfinished.ts';
+
+/** What waits while a write is under way. */
+const QUEUE_BYTES = 4 * 1024 * 1024;
+/** POSIX promises 1,024 (IOV_MAX) on every system that we run on. */
+const PIECES_MAX = 1024;
+/** Until it is whole. */
+const OWNER_ONLY = 0o600;
+const PERMISSIONS = 0o777;
+
+const syncFd = promisify(fsync);
+const closeFd = promisify(close);
+
+export interface Target extends AsyncDisposable {
+  /** As the user named it, for messages. */
+  readonly name: string;
+  /** True where nobody reads anything of it before it is whole. */
+  readonly isAtomic: boolean;
+  readonly stream: Writable;
+  /** It is whole: puts it on the disk and gives it its name. What is disposed of without is removed. */
+  finish(): Promise<void>;
+}
+
+export interface TargetOptions {
+  readonly unfinished: Unfinished;
+  /** Replaces a file that is there; otherwise only an empty one. */
+  readonly force: boolean;
+  /** Permissions of a new file, which the process may narrow (umask); one that is replaced keeps its own. */
+  readonly mode: number;
+  /** Its owner, permissions and times go over: the file takes the place of this one, unless that was changed meanwhile. */
+  readonly insteadOf?: Stats;
+}
+
+/**
+ * @param path `-` or undefined is standard output
+ * @throws ClavigerError where nothing can be written there, before anything is
+ */
+export function openTarget(terminal: Terminal, path: string | undefined, options: TargetOptions): Target {
+  if (path === undefined || path === '-') return new StreamTarget('standard output', terminal.output.stream);
+  const there = statOf(path);
+  if (there === null || there.isFile()) return new FileTarget(realPath(path, there), path, there, options);
+  if (there.isDirectory()) throw refusal(path, 'it is a folder');
+  if (there.isBlockDevice() && !options.force) {
+    throw refusal(path, 'it is a disk, and what is on it would be lost; --force writes to it');
+  }
+  return new StreamTarget(`\`${path}\``, createWriteStream(path, { flags: 'r+' }));
+}
+
+class StreamTarget implements Target {
+  readonly name: string;
+  readonly isAtomic = false;
+  readonly stream: Writable;
+
+  constructor(name: string, stream: Writable) {
+    this.name = name;
+    this.stream = stream;
+  }
+
+  async finish(): Promise<void> {}
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+class FileTarget implements Target {
+  readonly name: string;
+  readonly isAtomic = true;
+  readonly stream: Writable;
+  readonly #path: string;
+  readonly #temporary: string;
+  readonly #there: Stats | null;
+  readonly #options: TargetOptions;
+  readonly #fd: number;
+  #isOpen = true;
+
+  constructor(path: string, name: string, there: Stats | null, options: TargetOptions) {
+    this.name = `\`${name}\``;
+    this.#path = path;
+    this.#there = there;
+    this.#options = options;
+    if (!mayReplace(there, options)) throw existsAlready(name);
+    this.#temporary = join(dirname(path), `.claviger-${randomBytes(8).toString('hex')}.tmp`);
+    options.unfinished.add(this.#temporary);
+    try {
+      this.#fd = openSync(this.#temporary, 'wx', options.insteadOf === undefined ? options.mode : OWNER_ONLY);
+    } catch (cause) {
+      options.unfinished.delete(this.#temporary);
+      throw fileError('write', name, cause);
+    }
+    this.stream = fileStream(this.#fd, name);
+  }
+
+  async finish(): Promise<void> {
+    const { insteadOf, unfinished } = this.#options;
+    try {
+      await syncFd(this.#fd);
+      await this.#close();
+      const before = insteadOf ?? this.#there;
+      if (before !== null) chmodSync(this.#temporary, before.mode & PERMISSIONS);
+      if (insteadOf !== undefined) keepOwnerAndTimes(this.#temporary, insteadOf);
+      this.#rename();
+      unfinished.delete(this.#temporary);
+      syncFolder(dirname(this.#path));
+    } catch (cause) {
+      if (cause instanceof ClavigerError) throw cause;
+      throw fileError('write', this.#path, cause);
+    }
+  }
+
+  #rename(): void {
+    const { insteadOf } = this.#options;
+    const there = statOf(this.#path);
+    if (insteadOf !== undefined && (there === null || !isSame(there, insteadOf))) {
+      throw new ClavigerError('CONFLICT', `\`${this.#path}\` was changed meanwhile, and is left as it is now`);
+    }
+    if (this.#options.force || insteadOf !== undefined || there !== null) {
+      if (!mayReplace(there, this.#options)) throw existsAlready(this.#path);
+      renameSync(this.#temporary, this.#path);
+      return;
+    }
+    try {
+      // Unlike a rename, it does not replace what somebody else has put there meanwhile.
+      linkSync(this.#temporary, this.#path);
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException;
+      if (code === 'EEXIST') throw existsAlready(this.#path);
+      // A file system without hard links.
+      renameSync(this.#temporary, this.#path);
+      return;
+    }
+    unlinkSync(this.#temporary);
+  }
+
+  async #close(): Promise<void> {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    await closeFd(this.#fd);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // A write that is under way ends before its file is closed.
+    if (!this.stream.closed) {
+      await new Promise<void>((resolve) => {
+        this.stream.once('close', resolve);
+        this.stream.destroy();
+      });
+    }
+    await this.#close();
+    try {
+      unlinkSync(this.#temporary);
+    } catch {
+      // It has its name, or never was.
+    }
+    this.#options.unfinished.delete(this.#temporary);
+  }
+}
+
+/** Writes all pieces that wait in one call. */
+function fileStream(fd: number, name: string): Writable {
+  const writeAll = (pieces: Buffer[], done: (error?: Error | null) => void): void => {
+    writev(fd, pieces.slice(0, PIECES_MAX), (cause, written) => {
+      if (cause !== null) return done(fileError('write', name, cause));
+      const rest = after(pieces, written);
+      if (rest.length === 0) return done();
+      writeAll(rest, done);
+    });
+  };
+  return new Writable({
+    highWaterMark: QUEUE_BYTES,
+    write: (piece: Buffer, _encoding, done) => writeAll([piece], done),
+    writev: (chunks, done) =>
+      writeAll(
+        chunks.map(({ chunk }) => chunk as Buffer),
+        done,
+      ),
+  });
+}
+
+/** What is left of the pieces once so many bytes are written. */
+function after(pieces: Buffer[], written: number): Buffer[] {
+  let at = 0;
+  let left = written;
+  while (at < pieces.length && left >= pieces[at]!.length) {
+    left -= pieces[at]!.length;
+    at += 1;
+  }
+  if (at === pieces.length) return [];
+  return [pieces[at]!.subarray(left), ...pieces.slice(at + 1)];
+}
+
+/** An empty file holds nothing that could be lost; `mktemp` makes one. */
+function mayReplace(there: Stats | null, { force, insteadOf }: TargetOptions): boolean {
+  return force || insteadOf !== undefined || there === null || there.size === 0;
+}
+
+/** The file itself, where the name is that of a link. */
+function realPath(path: string, there: Stats | null): string {
+  if (there !== null) return realpathSync(path);
+  if (lstatOf(path) !== null) throw refusal(path, 'it is a symbolic link to nowhere');
+  return path;
+}
+
+function isSame(now: Stats, then: Stats): boolean {
+  return now.ino === then.ino && now.dev === then.dev && now.size === then.size && now.mtimeMs === then.mtimeMs;
+}
+
+function keepOwnerAndTimes(path: string, { uid, gid, atimeMs, mtimeMs, mode }: Stats): void {
+  const own = statSync(path);
+  if (own.uid !== uid || own.gid !== gid) {
+    chownSync(path, uid, gid);
+    chmodSync(path, mode & PERMISSIONS);
+  }
+  utimesSync(path, atimeMs / 1000, mtimeMs / 1000);
+}
+
+/** The name is on the disk, too. */
+function syncFolder(folder: string): void {
+  const fd = openSync(folder, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function statOf(path: string): Stats | null {
+  return statSync(path, { throwIfNoEntry: false }) ?? null;
+}
+
+function lstatOf(path: string): Stats | null {
+  return lstatSync(path, { throwIfNoEntry: false }) ?? null;
+}
+
+function existsAlready(name: string): ClavigerError {
+  return refusal(name, 'it exists already; --force replaces it once the new one is whole');
+}
+
+function refusal(path: string, reason: string): ClavigerError {
+  return new ClavigerError('INVALID_ARGUMENT', `cannot write \`${path}\`: ${reason}`);
+}
