@@ -17,8 +17,10 @@ import { decryptCommand } from './commands/decrypt.ts';
 import { deriveCommand } from './commands/derive.ts';
 import { devCommand } from './commands/dev.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { editCommand } from './commands/edit.ts';
 import { encapsulateCommand } from './commands/encapsulate.ts';
 import { encryptCommand } from './commands/encrypt.ts';
+import { execCommand } from './commands/exec.ts';
 import { helpCommand } from './commands/help.ts';
 import { hsmCommand } from './commands/hsm.ts';
 import { inspectCommand } from './commands/inspect.ts';
@@ -31,11 +33,13 @@ import { providersCommand } from './commands/providers.ts';
 import { randomCommand } from './commands/random.ts';
 import { reEncryptCommand } from './commands/re-encrypt.ts';
 import { rewrapCommand } from './commands/rewrap.ts';
+import { sealCommand } from './commands/seal.ts';
 import { serveCommand } from './commands/serve.ts';
 import { signCommand } from './commands/sign.ts';
 import { tenantCommand } from './commands/tenant.ts';
 import { tokenCommand } from './commands/token.ts';
 import { topCommand } from './commands/top.ts';
+import { unsealCommand } from './commands/unseal.ts';
 import { verifyCommand } from './commands/verify.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -60,7 +64,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly (() => Cli
       randomCommand,
     ],
   ],
-  ['Files and configuration:', [inspectCommand]],
+  ['Files and configuration:', [inspectCommand, sealCommand, unsealCommand, editCommand, execCommand]],
   ['Who may do what:', [tokenCommand, policyCommand, auditCommand, alertsCommand, tenantCommand]],
   ['This program:', [loginCommand, logoutCommand, completionCommand, helpCommand]],
 ];

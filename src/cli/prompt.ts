@@ -1,5 +1,5 @@
 /**
- * A question on the terminal whose answer is not shown.
+ * Questions on the terminal.
  *
  * @module
  */
@@ -12,11 +12,19 @@ export class InterruptedError extends Error {
   override readonly name = 'InterruptedError';
 }
 
-/** @throws InterruptedError */
-export function askSecret({ input, errors }: Terminal, question: string): Promise<string> {
+/** An answer that is shown. @throws InterruptedError */
+export function ask(terminal: Terminal, question: string): Promise<string> {
+  return answered(terminal, terminal.errors.stream, question);
+}
+
+/** An answer that is not shown. @throws InterruptedError */
+export function askSecret(terminal: Terminal, question: string): Promise<string> {
+  return answered(terminal, new Writable({ write: (_chunk, _encoding, done) => done() }), question);
+}
+
+function answered({ input, errors }: Terminal, echo: Writable, question: string): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const lines = createInterface({ input: input.stream, output: nowhere, terminal: true, historySize: 0 });
+  const lines = createInterface({ input: input.stream, output: echo, terminal: true, historySize: 0 });
   errors.stream.write(question);
   lines.on('line', (line) => {
     resolve(line);

@@ -69,7 +69,7 @@ const OF_A_HOME = /\b(?:provider|home) `/;
 
 function nextOf({ code, message }: ClavigerError, answered: boolean): string | null {
   // Many messages say it themselves.
-  if (message.includes('`claviger ')) return null;
+  if (message.includes('`claviger ') || message.includes('version control')) return null;
   if (answered && /^(?:PROVIDER_|ALL_BACKINGS_)/.test(code)) return '`claviger providers` shows how they do';
   return OF_A_HOME.test(message) ? null : (NEXT[code] ?? null);
 }

@@ -8,15 +8,22 @@
  */
 import { ClavigerError } from '../../errors.ts';
 import type { Format, Scalar } from './format.ts';
+import type { Selection } from './metadata.ts';
 import { pathText } from './path.ts';
+import { ALL, selected } from './selection.ts';
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** @throws INVALID_ARGUMENT where a name is none of a variable, two values have one name, or a value cannot be given */
-export function variablesOf(format: Format, body: string): ReadonlyMap<string, string> {
+export function variablesOf(format: Format, body: string, selection: Selection = ALL): ReadonlyMap<string, string> {
+  const scalars = format.scalars(body);
+  const wanted = selected(
+    selection,
+    scalars.map(({ path }) => path),
+  );
   const variables = new Map<string, string>();
   const from = new Map<string, Scalar>();
-  for (const scalar of format.scalars(body)) {
+  for (const scalar of scalars.filter((_, at) => wanted[at])) {
     const { path, value } = scalar;
     if (value === null) continue;
     const name = format.name === 'env' ? String(path.steps[0]) : nested(scalar);
