@@ -22,6 +22,7 @@ import {
 } from '../../resilience/index.ts';
 import type { KeyService, ServedKey } from '../key-service.ts';
 import type { EncryptedDataKey } from '../keyring.ts';
+import { defined } from './defined.ts';
 import { HomesKeyring, infoText, type KeyHome } from './homes.ts';
 import { parseKeyArn } from './key-arn.ts';
 import { AWS_PROVIDER_ID, firstThatOpens, type WrappingKey } from './wrapping-key.ts';
@@ -227,9 +228,4 @@ function serviceError(home: string, thrown: unknown): ClavigerError {
 function groupOf(options: ClavigerKeyringOptions): Partial<GroupSettings> {
   const { wrapQuorum, wrapGraceMs, deadlineMs, balance, hedgeMs } = options;
   return defined({ wrapQuorum, wrapGraceMs, deadlineMs, balance, hedgeMs });
-}
-
-/** Without what is undefined, which would stand in for a default. */
-export function defined<T extends object>(fields: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
 }

@@ -1,3 +1,4 @@
+export { cachingKeyring, CachingKeyring, type CachingOptions } from './caching.ts';
 export { clavigerKeyring, type ClavigerKeyringOptions } from './claviger.ts';
 export { discoveryKeyring, type DiscoveryFilter } from './discovery.ts';
 export { HomesKeyring } from './homes.ts';

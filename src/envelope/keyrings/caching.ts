@@ -1,0 +1,140 @@
+/**
+ * A cache in front of a keyring: messages share a data key for a while, and a message that is opened again needs no home.
+ *
+ * Messages of one data key have message ids, and so keys, of their own. What the cache gives up is the word of the home: who
+ * may use its key, and whether anybody may, is asked once in `ttlMs`.
+ *
+ * @module
+ */
+import { hash } from 'node:crypto';
+import { encodeContext, lengthPrefixed } from '../../bytes/length-prefixed.ts';
+import type { EncryptionContext } from '../../model/encryption-context.ts';
+import type { Clock } from '../../ports/clock.ts';
+import {
+  DataKeyCache,
+  LIMITS_DEFAULT,
+  type DataKeyCacheCounts,
+  type DataKeyCacheEvents,
+  type DataKeyCacheLimits,
+} from '../data-key-cache.ts';
+import type {
+  EncryptedDataKey,
+  Keyring,
+  UnwrappedDataKey,
+  UnwrapRequest,
+  WrappedDataKey,
+  WrapRequest,
+} from '../keyring.ts';
+import { defined } from './defined.ts';
+import { copyOf } from './wrapping-key.ts';
+
+export interface CachingOptions extends Partial<DataKeyCacheLimits> {
+  /** Has to be said: for so long a key that was disabled is still in use here. At most an hour; five minutes are usual. */
+  readonly ttlMs: number;
+  /** Keeps apart what must not share data keys, such as the customers of one application. */
+  readonly partition?: string;
+  readonly clock?: Clock;
+  readonly events?: DataKeyCacheEvents;
+}
+
+/** What lacks a home's wrap lives no longer: the home may be back, and messages should have it. */
+const INCOMPLETE_TTL_MS = 10_000;
+
+/** A data key that was wrapped, or one that was unwrapped. */
+type Cached = WrappedDataKey | UnwrappedDataKey;
+
+/**
+ * A keyring that remembers data keys of another one.
+ *
+ * Not remembered: the data key of a message whose length is not known beforehand or is more than `bytesMax`, and one that
+ * another keyring has made.
+ *
+ * @example using keyring = cachingKeyring(clavigerKeyring(client, { key: 'alias:orders' }), { ttlMs: 300_000 });
+ * @throws INVALID_ARGUMENT for a limit that is none
+ */
+export function cachingKeyring(keyring: Keyring, options: CachingOptions): CachingKeyring {
+  return new CachingKeyring(keyring, options);
+}
+
+export class CachingKeyring implements Keyring, Disposable {
+  readonly #keyring: Keyring;
+  readonly #partition: Buffer;
+  readonly #cache: DataKeyCache<Cached>;
+
+  constructor(keyring: Keyring, options: CachingOptions) {
+    const { ttlMs, messagesMax, bytesMax, entriesMax, partition = '', clock, events } = options;
+    this.#keyring = keyring;
+    this.#partition = Buffer.from(partition);
+    const limits = { ...LIMITS_DEFAULT, ...defined({ messagesMax, bytesMax, entriesMax }), ttlMs };
+    this.#cache = new DataKeyCache(limits, ({ dataKey }) => dataKey[Symbol.dispose](), defined({ clock, events }));
+  }
+
+  get counts(): DataKeyCacheCounts {
+    return this.#cache.counts;
+  }
+
+  async wrap(request: WrapRequest): Promise<WrappedDataKey> {
+    const { plaintextBytes: bytes, signal } = request;
+    const isCounted = bytes !== null && bytes <= this.#cache.limits.bytesMax;
+    if (!isCounted || request.dataKey !== undefined || !isWellFormed(request.context))
+      return this.#keyring.wrap(request);
+    // What the caller does to its own object later is no part of this.
+    const context = { ...request.context };
+    const make = async (stop: AbortSignal): Promise<{ readonly value: WrappedDataKey; readonly ttlMs?: number }> => {
+      const value = await this.#keyring.wrap({ ...request, context, signal: stop });
+      return value.missing.length === 0 ? { value } : { value, ttlMs: INCOMPLETE_TTL_MS };
+    };
+    const id = this.#id('wrap', request, context, []);
+    const copy = (made: Cached): WrappedDataKey => ({ ...(made as WrappedDataKey), dataKey: copyOf(made.dataKey) });
+    return (await this.#cache.take({ id, owner: null, bytes, make, copy, signal })).value;
+  }
+
+  async unwrap(request: UnwrapRequest): Promise<UnwrappedDataKey> {
+    const { signal } = request;
+    if (!isWellFormed(request.context)) return this.#keyring.unwrap(request);
+    const context = { ...request.context };
+    const entries = request.encryptedDataKeys.map(entryOf);
+    const make = async (stop: AbortSignal): Promise<{ readonly value: UnwrappedDataKey }> => ({
+      value: await this.#keyring.unwrap({ ...request, context, encryptedDataKeys: entries, signal: stop }),
+    });
+    const id = this.#id('unwrap', request, context, entries);
+    const copy = (made: Cached): UnwrappedDataKey => ({ ...(made as UnwrappedDataKey), dataKey: copyOf(made.dataKey) });
+    return (await this.#cache.take({ id, owner: null, bytes: null, make, copy, signal })).value;
+  }
+
+  /** Wipes every data key that is kept. */
+  clear(): void {
+    this.#cache.clear();
+  }
+
+  /** As `clear`; nothing is wrapped or unwrapped from then on. */
+  [Symbol.dispose](): void {
+    this.#cache[Symbol.dispose]();
+  }
+
+  /** No two requests that differ have one id: each part stands behind its length. */
+  #id(
+    what: 'wrap' | 'unwrap',
+    { suiteId, bytes }: { readonly suiteId: number; readonly bytes: number },
+    context: EncryptionContext,
+    entries: readonly EncryptedDataKey[],
+  ): string {
+    const parts = entries.flatMap(({ providerId, providerInfo, ciphertext }) => [
+      Buffer.from(providerId),
+      providerInfo,
+      ciphertext,
+    ]);
+    const head = Buffer.from(`${what} ${suiteId} ${bytes}`);
+    return hash('sha256', lengthPrefixed(head, this.#partition, encodeContext(context), ...parts), 'base64');
+  }
+}
+
+/** A copy: the caller's are views of a message, which they would keep in memory. */
+function entryOf({ providerId, providerInfo, ciphertext }: EncryptedDataKey): EncryptedDataKey {
+  return { providerId, providerInfo: Buffer.from(providerInfo), ciphertext: Buffer.from(ciphertext) };
+}
+
+/** A lone surrogate would become U+FFFD, and two contexts one. */
+function isWellFormed(context: EncryptionContext): boolean {
+  return Object.entries(context).every(([name, value]) => name.isWellFormed() && value.isWellFormed());
+}
