@@ -17,3 +17,10 @@ export type { KeyState } from './model/state.ts';
 export type { ClavigerApi } from './operations/index.ts';
 export type { Log, LogLevel } from './ports/log.ts';
 export { Claviger, type LibraryPrincipal, type OpenOptions } from './server/claviger.ts';
+export {
+  openHomesKeyring,
+  type HomesKeyringOptions,
+  type HomeStatus,
+  type KeyringKeyInput,
+  type OpenedKeyring,
+} from './server/home-keyring.ts';

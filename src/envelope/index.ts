@@ -22,7 +22,24 @@ export type {
   WrapRequest,
 } from './keyring.ts';
 export type { KeyService, ServedKey } from './key-service.ts';
-export * from './keyrings/index.ts';
+export {
+  cachingKeyring,
+  clavigerKeyring,
+  discoveryKeyring,
+  multiKeyring,
+  rawAesKeyring,
+  rawRsaKeyring,
+  type CachingKeyring,
+  type CachingOptions,
+  type ClavigerKeyringOptions,
+  type DiscoveryFilter,
+  type HomesKeyring,
+  type MultiKeyringOptions,
+  type RawAesOptions,
+  type RawRsaOptions,
+  type RsaPadding,
+} from './keyrings/index.ts';
+export type { DataKeyCacheCounts, DataKeyCacheEvents, EvictionReason } from './data-key-cache.ts';
 export { readMessageHeader, type MessageHeader } from './message/header.ts';
 export type { CommitmentPolicy } from './message/policy.ts';
 export type { SignatureScheme, Suite } from './message/suites.ts';

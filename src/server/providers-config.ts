@@ -16,6 +16,33 @@ import { HOMES_MAX } from '../envelope/ciphertext.ts';
 const BALANCES = ['order', 'least-latency', 'weighted'] as const;
 const ms = z.int().min(0).max(600_000);
 
+const groupSettings = {
+  wrapQuorum: z
+    .int()
+    .min(1)
+    .max(HOMES_MAX)
+    .default(DEFAULT_GROUP.wrapQuorum)
+    .describe('Homes that must have wrapped a data key before anything is answered.'),
+  wrapGraceMs: ms
+    .default(DEFAULT_GROUP.wrapGraceMs)
+    .describe('Milliseconds that the homes beyond the quorum are waited for.'),
+  deadlineMs: ms
+    .min(10)
+    .default(DEFAULT_GROUP.deadlineMs)
+    .describe('Milliseconds after which a request ends, whatever was tried.'),
+  balance: z
+    .enum(BALANCES)
+    .default(DEFAULT_GROUP.balance)
+    .describe('Which home is asked first: the first of `members`, the quickest, or by `weights`.'),
+  hedgeMs: ms
+    .min(1)
+    .optional()
+    .describe('Milliseconds after which a second home is asked as well, where asking twice does no harm.'),
+} as const;
+
+/** How the homes of a keyring work together: as those of a group. */
+export const keyringSettings = z.strictObject(groupSettings);
+
 const group = z
   .strictObject({
     name: providerName.describe('Name of the group; keys keep it, so it stays the same.'),
@@ -25,31 +52,15 @@ const group = z
       .max(HOMES_MAX)
       .refine((names) => new Set(names).size === names.length, 'must not name a provider twice')
       .describe('Providers that a key of the group lives in; `software` is the built-in keystore.'),
-    wrapQuorum: z
-      .int()
-      .min(1)
-      .max(HOMES_MAX)
-      .default(DEFAULT_GROUP.wrapQuorum)
-      .describe('Homes that must have wrapped a data key before anything is answered.'),
-    wrapGraceMs: ms
-      .default(DEFAULT_GROUP.wrapGraceMs)
-      .describe('Milliseconds that the homes beyond the quorum are waited for.'),
-    deadlineMs: ms
-      .min(10)
-      .default(DEFAULT_GROUP.deadlineMs)
-      .describe('Milliseconds after which a request ends, whatever was tried.'),
-    balance: z
-      .enum(BALANCES)
-      .default(DEFAULT_GROUP.balance)
-      .describe('Which home is asked first: the first of `members`, the quickest, or by `weights`.'),
+    wrapQuorum: groupSettings.wrapQuorum,
+    wrapGraceMs: groupSettings.wrapGraceMs,
+    deadlineMs: groupSettings.deadlineMs,
+    balance: groupSettings.balance,
     weights: z
       .record(providerName, z.number().min(0).max(1000))
       .default({})
       .describe('Share of the requests of each member, for `balance: weighted`; 1 where none is given.'),
-    hedgeMs: ms
-      .min(1)
-      .optional()
-      .describe('Milliseconds after which a second home is asked as well, where asking twice does no harm.'),
+    hedgeMs: groupSettings.hedgeMs,
     tenants: z
       .array(z.string().min(1))
       .min(1)

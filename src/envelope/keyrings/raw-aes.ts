@@ -14,6 +14,7 @@ import { ClavigerError } from '../../errors.ts';
 import type { EncryptionContext } from '../../model/encryption-context.ts';
 import type { Random } from '../../ports/random.ts';
 import type { EncryptedDataKey, Keyring } from '../keyring.ts';
+import { encodeMessageContext } from '../message/context.ts';
 import { requireRawName, type RawName } from './raw-name.ts';
 import { firstThatOpens, LocalKeyring, type WrappingKey } from './wrapping-key.ts';
 
@@ -75,7 +76,7 @@ class RawAesKey implements WrappingKey {
 
   async wrap(dataKey: Uint8Array, context: EncryptionContext): ReturnType<WrappingKey['wrap']> {
     const iv = this.#random.bytes(IV_BYTES);
-    const cipher = createCipheriv(this.#cipher, this.#key, iv).setAAD(contextAad(context));
+    const cipher = createCipheriv(this.#cipher, this.#key, iv).setAAD(encodeMessageContext(context));
     const ciphertext = Buffer.concat([cipher.update(dataKey), cipher.final(), cipher.getAuthTag()]);
     const providerInfo = Buffer.concat([this.#head, iv]);
     return { entry: { providerId: this.#namespace, providerInfo, ciphertext }, missing: [] };
@@ -93,7 +94,7 @@ class RawAesKey implements WrappingKey {
   #open({ providerInfo, ciphertext }: EncryptedDataKey, context: EncryptionContext): Buffer | null {
     const iv = providerInfo.subarray(this.#head.length);
     const decipher = createDecipheriv(this.#cipher, this.#key, iv, { authTagLength: TAG_BYTES });
-    decipher.setAAD(contextAad(context)).setAuthTag(ciphertext.subarray(-TAG_BYTES));
+    decipher.setAAD(encodeMessageContext(context)).setAuthTag(ciphertext.subarray(-TAG_BYTES));
     const dataKey = decipher.update(ciphertext.subarray(0, -TAG_BYTES));
     try {
       decipher.final();
@@ -111,21 +112,4 @@ function infoHead(name: string): Buffer {
   lengths.writeUInt32BE(TAG_BYTES * 8, 0);
   lengths.writeUInt32BE(IV_BYTES, 4);
   return Buffer.concat([Buffer.from(name), lengths]);
-}
-
-/**
- * The context as a message has it: u16(pairs), then for each u16(length) and name, u16(length) and value, sorted by the
- * bytes of the names; nothing at all for none.
- */
-function contextAad(context: EncryptionContext): Buffer {
-  const pairs = Object.entries(context).map(([name, value]) => [Buffer.from(name), Buffer.from(value)] as const);
-  if (pairs.length === 0) return Buffer.alloc(0);
-  const sorted = pairs.toSorted(([a], [b]) => a.compare(b)).flat();
-  return Buffer.concat([u16(pairs.length), ...sorted.flatMap((text) => [u16(text.length), text])]);
-}
-
-/** @throws INVALID_ARGUMENT for what no message could have in its header */
-function u16(value: number): Buffer {
-  if (value > 0xffff) throw new ClavigerError('INVALID_ARGUMENT', 'a part of the encryption context is too long');
-  return Buffer.of(value >>> 8, value & 0xff);
 }
