@@ -389,9 +389,6 @@ suite('when keys are gone', () => {
     clock.advance(TTL_MS);
     await wrapped(keyring, { context: {} });
     keyring.clear();
-    assert.deepEqual(events, [
-      ...['miss', 'hit', 'used-up', 'miss'],
-      ...['miss', 'crowded-out', 'expired', 'miss', 'cleared'],
-    ]);
+    assert.equal(events.join(', '), 'miss, hit, used-up, miss, miss, crowded-out, expired, miss, cleared');
   });
 });
