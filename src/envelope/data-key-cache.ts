@@ -164,6 +164,12 @@ export class DataKeyCache<V> implements Disposable {
     return { value, isHit: flight !== undefined };
   }
 
+  /** Wipes one data key: somebody has found that it is not what it should be. */
+  drop(id: string): void {
+    const entry = this.#entries.get(id);
+    if (entry !== undefined) this.#evict(id, entry, 'cleared');
+  }
+
   /** Wipes what is kept of an owner, and keeps nothing of what is on its way. */
   forget(owner: string): void {
     for (const [id, entry] of this.#entries) if (entry.owner === owner) this.#evict(id, entry, 'cleared');

@@ -5,6 +5,8 @@
  *
  * @module
  */
+import type { WrapEntry } from '../envelope/ciphertext.ts';
+import { DataKeyCache, type DataKeyCacheLimits } from '../envelope/data-key-cache.ts';
 import { ClavigerError } from '../errors.ts';
 import { printable } from '../model/ids.ts';
 import { isCurrent, type Backing, type HomesRule, type Key, type KeyVersion } from '../model/key.ts';
@@ -30,6 +32,21 @@ export interface GroupSetup {
   readonly settings: GroupSettings;
   /** Names of the tenants that may use it; null for all. */
   readonly tenants: readonly string[] | null;
+  /** Of its data keys; none are remembered where it is not given. */
+  readonly dataKeyCache?: DataKeyCacheLimits;
+}
+
+/** A data key as a cache has it. */
+export interface CachedDataKey {
+  readonly dataKey: Buffer;
+  /** Its wraps; none of one that was unwrapped. */
+  readonly entries: readonly WrapEntry[];
+  /** Those that wrapped it, or the one that unwrapped it. */
+  readonly providers: readonly string[];
+  /** Homes that were to unwrap it before. */
+  readonly failovers: readonly string[];
+  /** Those that hold no wrap of it though they were to. */
+  readonly missing: readonly string[];
 }
 
 /** A backing whose provider is not configured any more, or not for this tenant. */
@@ -49,6 +66,8 @@ export interface VersionHomes {
   readonly homes: readonly BackedHome[];
   readonly lost: readonly LostHome[];
   readonly settings: GroupSettings;
+  /** Null where data keys are not remembered. */
+  readonly cache: DataKeyCache<CachedDataKey> | null;
 }
 
 interface Configured {
@@ -60,6 +79,8 @@ interface Configured {
 export class Homes {
   readonly #providers = new Map<string, Configured>();
   readonly #groups = new Map<string, GroupSetup>();
+  /** By the name of the group. */
+  readonly #caches = new Map<string, DataKeyCache<CachedDataKey>>();
   /** A version is another object after each change, and the configuration stands still. */
   readonly #ofVersion = new WeakMap<KeyVersion, VersionHomes>();
   /** Versions that were used since the last round of describing. */
@@ -69,7 +90,13 @@ export class Homes {
   constructor(
     providers: readonly ProviderSetup[],
     groups: readonly GroupSetup[],
-    ports: { readonly clock: Clock; readonly random: Random; readonly events?: GuardEvents },
+    ports: {
+      readonly clock: Clock;
+      readonly random: Random;
+      readonly events?: GuardEvents;
+      /** Of the life of data keys; monotonic where it is not given. */
+      readonly cacheClock?: Clock;
+    },
   ) {
     for (const { provider, config } of providers) {
       this.#providers.set(provider.name, {
@@ -78,7 +105,14 @@ export class Homes {
         adopt: config.adopt.map(patternOf),
       });
     }
-    for (const group of groups) this.#groups.set(group.name, group);
+    const { cacheClock: clock } = ports;
+    for (const group of groups) {
+      this.#groups.set(group.name, group);
+      if (group.dataKeyCache === undefined) continue;
+      const wipe = ({ dataKey }: CachedDataKey): void => void dataKey.fill(0);
+      const cache = new DataKeyCache(group.dataKeyCache, wipe, clock === undefined ? {} : { clock });
+      this.#caches.set(group.name, cache);
+    }
   }
 
   /** Every provider, in the order of the configuration. */
@@ -166,7 +200,18 @@ export class Homes {
     return made;
   }
 
+  /** The caches of data keys, by the name of their group. */
+  get dataKeyCaches(): ReadonlyMap<string, Pick<DataKeyCache<CachedDataKey>, 'counts'>> {
+    return this.#caches;
+  }
+
+  /** A key has changed, whatever in it: its data keys are wiped, and the next request asks its homes. */
+  forgetDataKeys(keyId: string): void {
+    for (const cache of this.#caches.values()) cache.forget(keyId);
+  }
+
   async close(): Promise<void> {
+    for (const cache of this.#caches.values()) cache[Symbol.dispose]();
     await Promise.all(this.guards.map((guard) => guard.close()));
   }
 
@@ -189,7 +234,8 @@ export class Homes {
         homes.push({ guard: found.guard, key: native, backing, ...(weight === undefined ? {} : { weight }) });
       }
     }
-    return { homes, lost, settings: group?.settings ?? DEFAULT_GROUP };
+    const cache = this.#caches.get(group?.name ?? '') ?? null;
+    return { homes, lost, settings: group?.settings ?? DEFAULT_GROUP, cache };
   }
 
   #namesFor(tenantName: string): readonly string[] {

@@ -11,7 +11,7 @@ import type { Log } from '../ports/log.ts';
 import type { Metrics, Run } from '../ports/metrics.ts';
 import type { Carrier, Span, Tracer } from '../ports/tracing.ts';
 import type { Call } from './operation.ts';
-import type { Scope } from './scope.ts';
+import { FROM_CACHE, type Scope } from './scope.ts';
 
 /** A request that takes longer than anything of ours should. */
 export const SLOW_REQUEST_MS = 1000;
@@ -155,5 +155,6 @@ function failedOf(items: readonly { readonly outcome: string }[]): number {
 
 /** Several homes did the work together: their combinations would be too many for a label. */
 function providerLabel(provider: string | null): string | null {
+  if (provider?.startsWith(FROM_CACHE) === true) return 'cache';
   return provider?.includes(',') === true ? 'several' : provider;
 }

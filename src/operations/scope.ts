@@ -60,6 +60,9 @@ export const NO_FACTS: Readonly<Facts> = {
   redaction: null,
 };
 
+/** Before the name of a home whose data key was at hand: it has done its work for another request. */
+export const FROM_CACHE = 'cache:';
+
 /** What refuses every home that this call would ask. */
 const ANY_HOME = 'any home';
 

@@ -5,17 +5,21 @@
  */
 import { DISAGREEMENT } from '../audit/alerts/index.ts';
 import { encodeHeader, encodeWrapped, type WrapEntry, type WrappedBlob } from '../envelope/ciphertext.ts';
+import type { DataKeyCache } from '../envelope/data-key-cache.ts';
 import { commitsTo, DATA_KEY_BYTES, openWrapped, sealOfWrap, sealWrapped, wrapsAreOurs } from '../envelope/wrapped.ts';
 import { ClavigerError, invalidCiphertext } from '../errors.ts';
 import type { EncryptionContext } from '../model/encryption-context.ts';
 import { isCurrent, type Key, type KeyVersion, type KeyWithVersions } from '../model/key.ts';
 import type { WrapFacet } from '../providers/provider.ts';
-import { anyHome, wrapEverywhere, type Home } from '../resilience/index.ts';
+import { anyHome, GivenSecrets, wrapEverywhere, type Home } from '../resilience/index.ts';
 import { failedHomes, refusedByHome } from './home-refusal.ts';
-import type { VersionHomes } from './homes.ts';
-import type { Scope } from './scope.ts';
+import type { CachedDataKey, VersionHomes } from './homes.ts';
+import { FROM_CACHE, type Scope } from './scope.ts';
 
-/** Encrypts under a fresh data key; the items of a batch share one, each with a salt of its own. */
+/**
+ * Encrypts under a data key that is fresh, or that the group's cache has; the items of a batch share one. Each ciphertext
+ * has a salt of its own.
+ */
 export async function sealAtHomes(
   scope: Scope,
   found: KeyWithVersions,
@@ -23,17 +27,28 @@ export async function sealAtHomes(
   plaintext: Uint8Array,
   context: EncryptionContext,
 ): Promise<Buffer> {
-  const make = (): Promise<WrappedKey> => wrapDataKey(scope, found, version);
+  const homes = await scope.homes(found, version);
+  const seal = (dataKey: Buffer, entries: readonly WrapEntry[]): Buffer =>
+    sealWrapped(headerOf(found.key, version), dataKey, entries, plaintext, context, scope.services.random);
+  if (homes.cache !== null && !scope.call.dryRun) {
+    const { dataKey, entries } = await cachedWrap(scope, found, version, homes, homes.cache, plaintext.length);
+    try {
+      return seal(dataKey, entries);
+    } finally {
+      dataKey.fill(0);
+    }
+  }
+  const make = (): Promise<CachedDataKey> => wrapDataKey(scope, found, version, homes);
   const shared = await scope.sharedInBatch(`data key ${version.version}`, make, ({ dataKey }) => dataKey.fill(0));
   const { dataKey, entries } = shared ?? (await make());
   try {
-    return sealWrapped(headerOf(found.key, version), dataKey, entries, plaintext, context, scope.services.random);
+    return seal(dataKey, entries);
   } finally {
     if (shared === null) dataKey.fill(0);
   }
 }
 
-/** Opens a blob with the first of its homes that answers. */
+/** Opens a blob with the first of its homes that answers, or with what the group's cache has of it. */
 export async function openAtHomes(
   scope: Scope,
   found: KeyWithVersions,
@@ -81,65 +96,130 @@ export async function completedBlob(
   // Whatever can be completed is: a home that is still down stays missing.
   const all = { ...settings, wrapQuorum: 1 };
   try {
-    const made = await wrapAt(scope, found, version, { homes: lacking, lost, settings: all }, dataKey);
-    const wraps = [...kept, ...made].toSorted((a, b) => a.home - b.home);
+    const made = await wrapAt(scope, found.key, version, { homes: lacking, lost, settings: all }, dataKey, NEVER).catch(
+      (error: unknown) => refusedWrap(scope, found, version, error),
+    );
+    noteWrapped(scope, made, false);
+    const wraps = [...kept, ...made.entries].toSorted((a, b) => a.home - b.home);
     return encodeWrapped({ ...blob, wraps });
   } finally {
     dataKey.fill(0);
   }
 }
 
-interface WrappedKey {
-  readonly dataKey: Buffer;
-  readonly entries: readonly WrapEntry[];
+/** A data key of the cache, as a copy, or a fresh one that it keeps for the next. */
+async function cachedWrap(
+  scope: Scope,
+  found: KeyWithVersions,
+  version: KeyVersion,
+  homes: VersionHomes,
+  cache: DataKeyCache<CachedDataKey>,
+  bytes: number,
+): Promise<CachedDataKey> {
+  const taken = cache.take({
+    id: `wrap ${nameOfHomes(found.key, version, homes)}`,
+    owner: found.key.id,
+    bytes,
+    make: async (signal) => {
+      const value = await makeDataKey(scope, found, version, homes, signal);
+      return isComplete(value, homes) ? { value } : { value, ttlMs: INCOMPLETE_TTL_MS };
+    },
+    copy: copyOfKey,
+    signal: NEVER,
+  });
+  const { value, isHit } = await taken.catch((error: unknown) => refusedWrap(scope, found, version, error));
+  noteWrapped(scope, value, isHit);
+  return value;
 }
 
-async function wrapDataKey(scope: Scope, found: KeyWithVersions, version: KeyVersion): Promise<WrappedKey> {
+/** What lacks a home's wrap lives no longer: the home may be back. Homes that nobody has configured are not. */
+const INCOMPLETE_TTL_MS = 10_000;
+/** Whoever asks a service waits for it. */
+const NEVER = new AbortController().signal;
+
+function isComplete({ entries }: CachedDataKey, { homes }: VersionHomes): boolean {
+  return entries.length === homes.length;
+}
+
+function copyOfKey({ dataKey, ...rest }: CachedDataKey): CachedDataKey {
+  const copy = Buffer.allocUnsafeSlow(dataKey.length);
+  dataKey.copy(copy);
+  return { dataKey: copy, ...rest };
+}
+
+async function wrapDataKey(
+  scope: Scope,
+  found: KeyWithVersions,
+  version: KeyVersion,
+  homes: VersionHomes,
+): Promise<CachedDataKey> {
+  const made = await makeDataKey(scope, found, version, homes, NEVER).catch((error: unknown) =>
+    refusedWrap(scope, found, version, error),
+  );
+  noteWrapped(scope, made, false);
+  return made;
+}
+
+/** A fresh data key with its wraps; nothing is noted of it yet. */
+async function makeDataKey(
+  scope: Scope,
+  { key }: KeyWithVersions,
+  version: KeyVersion,
+  homes: VersionHomes,
+  signal: AbortSignal,
+): Promise<CachedDataKey> {
   const dataKey = scope.services.random.bytes(DATA_KEY_BYTES);
   try {
-    const homes = await scope.homes(found, version);
-    return { dataKey, entries: await wrapAt(scope, found, version, homes, dataKey) };
+    return { dataKey, ...(await wrapAt(scope, key, version, homes, dataKey, signal)) };
   } catch (error) {
     dataKey.fill(0);
     throw error;
   }
 }
 
-/** Wraps a data key at homes, and notes which of them did and which did not. */
+/** Wraps a data key at homes. */
 async function wrapAt(
   scope: Scope,
-  found: KeyWithVersions,
+  key: Key,
   version: KeyVersion,
-  { homes, lost, settings }: VersionHomes,
+  { homes, lost, settings }: Omit<VersionHomes, 'cache'>,
   dataKey: Buffer,
-): Promise<WrapEntry[]> {
-  const { key } = found;
+  signal: AbortSignal,
+): Promise<Omit<CachedDataKey, 'dataKey'>> {
   const context = homeContext(key, version);
-  const { signal } = new AbortController();
-  const made = await scope.askHomes('wrap', () =>
-    wrapEverywhere(homes, dataKey, () => context, settings, signal).catch((error: unknown) => {
-      scope.noteServed([], [], failedHomes(error));
-      return refusedByHome(scope, found, version, error);
-    }),
-  );
-  const missing = [...made.missing.map(({ home }) => home.guard.name), ...lost.map(({ backing }) => backing.provider)];
-  scope.noteServed(
-    made.wraps.map(({ home }) => home.guard.name),
-    [],
-    missing,
-  );
+  const made = await scope.askHomes('wrap', () => wrapEverywhere(homes, dataKey, () => context, settings, signal));
   const sealKey = await sealKeyOf(scope, key, version);
   const header = headerOf(key, version);
   const entries = made.wraps.map(({ home, wrapped }): WrapEntry => {
     const { number } = home.backing;
     return { home: number, wrap: wrapped, seal: sealOfWrap(sealKey, header, number, wrapped) };
   });
-  return entries.toSorted((a, b) => a.home - b.home);
+  return {
+    entries: entries.toSorted((a, b) => a.home - b.home),
+    providers: made.wraps.map(({ home }) => home.guard.name),
+    failovers: [],
+    missing: [...made.missing.map(({ home }) => home.guard.name), ...lost.map(({ backing }) => backing.provider)],
+  };
+}
+
+/** Notes which homes hold wraps of a data key, and which do not. */
+function noteWrapped(scope: Scope, { providers, missing }: Omit<CachedDataKey, 'dataKey'>, isHit: boolean): void {
+  scope.noteServed(isHit ? providers.map(fromCache) : providers, [], missing);
+}
+
+/** @throws always */
+function refusedWrap(scope: Scope, found: KeyWithVersions, version: KeyVersion, error: unknown): Promise<never> {
+  scope.noteServed([], [], failedHomes(error));
+  return refusedByHome(scope, found, version, error);
+}
+
+function fromCache(provider: string): string {
+  return `${FROM_CACHE}${provider}`;
 }
 
 /**
  * The data key of a blob, from the healthiest of the homes that it names. Only those are asked; one that has been removed
- * is not; and what a home gives is believed only where the blob commits to it.
+ * is not; and what a home gives, or has given before, is believed only where the blob commits to it.
  */
 async function unwrapDataKey(
   scope: Scope,
@@ -149,44 +229,46 @@ async function unwrapDataKey(
 ): Promise<Buffer> {
   const { key } = found;
   await requireSeals(scope, key, version, blob);
-  const { homes, lost, settings } = await scope.homes(found, version);
+  const homes = await scope.homes(found, version);
   const pinned = `the wraps ${wrapsName(blob)}`;
   scope.requireUnpinned(pinned);
   const wrapOf = new Map(blob.wraps.map(({ home, wrap }) => [home, wrap]));
-  const named = homes.filter(({ backing }) => wrapOf.has(backing.number));
-  if (named.length === 0) throw noHomeLeft(key, version, blob, lost);
-  const context = homeContext(key, version);
-  const { signal } = new AbortController();
-  const opened = await scope.askHomes('unwrap', () =>
-    anyHome(
-      named,
-      'unwrap',
-      true,
-      (home, options) => wrapFacet(home).unwrap(wrapOf.get(home.backing.number)!, context, options),
-      settings,
-      signal,
-    ).catch((error: unknown) => {
-      // Its seal is ours, so the home did make this wrap, and does not open it any more.
-      if (error instanceof ClavigerError && error.code === 'INVALID_CIPHERTEXT') {
-        const provider = error.native?.provider ?? 'unknown';
-        scope.pin(error, { provider, resource: `${DISAGREEMENT}${provider}` }, pinned);
-      }
-      scope.noteServed([], failedHomes(error), []);
-      return refusedByHome(scope, found, version, error);
-    }),
-  );
-  const provider = opened.home.guard.name;
-  scope.noteServed(
-    [provider],
-    [
-      ...lost.filter(({ backing }) => wrapOf.has(backing.number)).map(({ backing }) => backing.provider),
-      ...opened.failovers.map(({ home }) => home.guard.name),
-    ],
-    [],
-  );
-  const dataKey = opened.value.value;
+  const named = homes.homes.filter(({ backing }) => wrapOf.has(backing.number));
+  if (named.length === 0) throw noHomeLeft(key, version, blob, homes.lost);
+
+  const ask = (signal: AbortSignal): Promise<CachedDataKey> =>
+    unwrapAt(scope, key, version, { ...homes, homes: named }, wrapOf, signal);
+  const cache = scope.call.dryRun ? null : homes.cache;
+  const id = `unwrap ${nameOfHomes(key, version, homes)} ${wrapsName(blob)}`;
+  const opening =
+    cache === null
+      ? ask(NEVER).then((value) => ({ value, isHit: false }))
+      : cache.take({
+          id,
+          owner: key.id,
+          bytes: null,
+          make: async (signal) => ({ value: await ask(signal) }),
+          copy: copyOfKey,
+          signal: NEVER,
+        });
+  const { value: opened, isHit } = await opening.catch((error: unknown) => {
+    // Its seal is ours, so the home did make this wrap, and does not open it any more.
+    if (error instanceof ClavigerError && error.code === 'INVALID_CIPHERTEXT') {
+      const provider = error.native?.provider ?? 'unknown';
+      scope.pin(error, { provider, resource: `${DISAGREEMENT}${provider}` }, pinned);
+    }
+    scope.noteServed([], failedHomes(error), []);
+    return refusedByHome(scope, found, version, error);
+  });
+  const [provider] = opened.providers as [string];
+  const lost = homes.lost.filter(({ backing }) => wrapOf.has(backing.number)).map(({ backing }) => backing.provider);
+  if (isHit) scope.noteServed([fromCache(provider)], [], []);
+  else scope.noteServed([provider], [...lost, ...opened.failovers], []);
+
+  const { dataKey } = opened;
   if (dataKey.length === DATA_KEY_BYTES && commitsTo(blob, dataKey)) return dataKey;
   dataKey.fill(0);
+  cache?.drop(id);
   const refusal = invalidCiphertext();
   scope.pin(refusal, { provider, resource: `${DISAGREEMENT}${provider}` }, pinned);
   // No second try: which of two homes is right cannot be told, and one that lies must be looked at.
@@ -199,6 +281,51 @@ async function unwrapDataKey(
   scope.services.observer.metrics.disagreed(provider);
   throw refusal;
 }
+
+/** Has the wraps of a blob opened by one of its homes; nothing is noted of it yet. */
+async function unwrapAt(
+  scope: Scope,
+  key: Key,
+  version: KeyVersion,
+  { homes, settings }: VersionHomes,
+  wrapOf: ReadonlyMap<number, Uint8Array>,
+  signal: AbortSignal,
+): Promise<CachedDataKey> {
+  const context = homeContext(key, version);
+  using given = new GivenSecrets();
+  const { home, value, failovers } = await scope.askHomes('unwrap', () =>
+    anyHome(
+      homes,
+      'unwrap',
+      true,
+      async (home, options) => {
+        const { value } = await wrapFacet(home).unwrap(wrapOf.get(home.backing.number)!, context, options);
+        return given.add(value);
+      },
+      settings,
+      signal,
+    ),
+  );
+  return {
+    dataKey: given.take(value),
+    entries: [],
+    providers: [home.guard.name],
+    missing: [],
+    failovers: failovers.map((failed) => failed.home.guard.name),
+  };
+}
+
+/** What an entry of the cache is of: no two sets of homes of versions of keys have one name. */
+function nameOfHomes({ tenantId, id }: Key, { version }: KeyVersion, homes: VersionHomes): string {
+  const known = homesNames.get(homes);
+  if (known !== undefined) return known;
+  const places = homes.homes.map(({ backing }) => [backing.number, backing.provider, backing.ref]);
+  const name = JSON.stringify([tenantId, id, version, places]);
+  homesNames.set(homes, name);
+  return name;
+}
+
+const homesNames = new WeakMap<VersionHomes, string>();
 
 /** Before any home is called: every wrap was put there by us, for a home that this version has or had. */
 async function requireSeals(scope: Scope, key: Key, version: KeyVersion, blob: WrappedBlob): Promise<void> {

@@ -141,7 +141,12 @@ async function openLocked(
 
   const changed = (entities: readonly string[]): void => {
     cache.drop(entities);
-    for (const name of entities) if (name.startsWith('k:')) software.forget(name.slice('k:'.length));
+    for (const name of entities) {
+      if (!name.startsWith('k:')) continue;
+      const keyId = name.slice('k:'.length);
+      software.forget(keyId);
+      homes.forgetDataKeys(keyId);
+    }
   };
   const failed = (reason: string): void => {
     log.write('error', 'the audit log failed; nothing is answered any more', { reason });
@@ -195,7 +200,12 @@ async function openLocked(
   const homes = new Homes(
     [{ provider: home, config: SOFTWARE_HOME }, ...(options.providers ?? [])],
     options.groups ?? [],
-    { clock, random, events: homeEvents(metrics, log, (provider, sinceMs) => alerts.circuit(provider, sinceMs)) },
+    {
+      clock,
+      random,
+      events: homeEvents(metrics, log, (provider, sinceMs) => alerts.circuit(provider, sinceMs)),
+      ...(options.clock === undefined ? {} : { cacheClock: clock }),
+    },
   );
 
   const refusals = new RefusalThrottle(

@@ -12,6 +12,7 @@ import type { ProviderPorts } from '../providers/adapter.ts';
 import { SOFTWARE_PROVIDER_NAME } from '../providers/software/index.ts';
 import { DEFAULT_GROUP } from '../resilience/index.ts';
 import { HOMES_MAX } from '../envelope/ciphertext.ts';
+import { LIMITS_DEFAULT, LIMITS_MAX } from '../envelope/data-key-cache.ts';
 
 const BALANCES = ['order', 'least-latency', 'weighted'] as const;
 const ms = z.int().min(0).max(600_000);
@@ -43,6 +44,32 @@ const groupSettings = {
 /** How the homes of a keyring work together: as those of a group. */
 export const keyringSettings = z.strictObject(groupSettings);
 
+const dataKeyCache = z.strictObject({
+  ttlMs: z
+    .int()
+    .min(1)
+    .max(LIMITS_MAX.ttlMs)
+    .describe('Milliseconds until a data key is wiped: for so long a refusal of a home, made there, may go unseen.'),
+  messagesMax: z
+    .int()
+    .min(1)
+    .max(LIMITS_MAX.messagesMax)
+    .default(LIMITS_DEFAULT.messagesMax)
+    .describe('Ciphertexts under one data key.'),
+  bytesMax: z
+    .int()
+    .min(1)
+    .max(LIMITS_MAX.bytesMax)
+    .default(LIMITS_DEFAULT.bytesMax)
+    .describe('Bytes of plaintext under one data key.'),
+  entriesMax: z
+    .int()
+    .min(1)
+    .max(LIMITS_MAX.entriesMax)
+    .default(LIMITS_DEFAULT.entriesMax)
+    .describe('Data keys at a time; the one that was used longest ago goes first.'),
+});
+
 const group = z
   .strictObject({
     name: providerName.describe('Name of the group; keys keep it, so it stays the same.'),
@@ -61,6 +88,9 @@ const group = z
       .default({})
       .describe('Share of the requests of each member, for `balance: weighted`; 1 where none is given.'),
     hedgeMs: groupSettings.hedgeMs,
+    dataKeyCache: dataKeyCache
+      .optional()
+      .describe('Remembers data keys, so that not every request calls the homes; none where it is not given.'),
     tenants: z
       .array(z.string().min(1))
       .min(1)
@@ -142,7 +172,7 @@ export function groupMistakes(
 }
 
 export function groupSetups(groups: readonly GroupConfig[]): readonly GroupSetup[] {
-  return groups.map(({ name, members, weights, tenants, hedgeMs, ...settings }) => {
+  return groups.map(({ name, members, weights, tenants, hedgeMs, dataKeyCache, ...settings }) => {
     const { wrapQuorum, wrapGraceMs, deadlineMs, balance } = settings;
     return {
       name,
@@ -150,6 +180,7 @@ export function groupSetups(groups: readonly GroupConfig[]): readonly GroupSetup
       weights,
       tenants: tenants ?? null,
       settings: { wrapQuorum, wrapGraceMs, deadlineMs, balance, hedgeMs: hedgeMs ?? null },
+      ...(dataKeyCache === undefined ? {} : { dataKeyCache }),
     };
   });
 }

@@ -5,6 +5,7 @@
  */
 import type { TestContext } from 'node:test';
 import { systemRandom } from '../../src/crypto/random.ts';
+import { LIMITS_DEFAULT, type DataKeyCacheLimits } from '../../src/envelope/data-key-cache.ts';
 import type { ErrorCode } from '../../src/errors.ts';
 import type { GroupSetup } from '../../src/operations/homes.ts';
 import { commonConfig } from '../../src/providers/config.ts';
@@ -24,11 +25,13 @@ export interface HomesService extends TestService {
 /**
  * @param group settings of the group `three`, of all of them
  * @param more of the configuration, by provider
+ * @param dataKeyCache of the group; none where it is not given
  */
 export async function homesService(
   t: TestContext,
   group: Partial<GroupSetup['settings']> = {},
   more: Readonly<Record<string, object>> = {},
+  dataKeyCache?: Partial<DataKeyCacheLimits>,
 ): Promise<HomesService> {
   const clock = new FakeClock();
   const pace = { ms: 0 };
@@ -48,7 +51,16 @@ export async function homesService(
         ...more[provider.name],
       }),
     })),
-    groups: [{ name: 'three', members: ['a', 'b', 'c'], weights: {}, settings, tenants: null }],
+    groups: [
+      {
+        name: 'three',
+        members: ['a', 'b', 'c'],
+        weights: {},
+        settings,
+        tenants: null,
+        ...(dataKeyCache === undefined ? {} : { dataKeyCache: { ...LIMITS_DEFAULT, ...dataKeyCache } }),
+      },
+    ],
   });
   t.after(() => service.remove());
   return { ...service, a, b, c, pace };

@@ -17,6 +17,7 @@ import type { CallOptions, HomeKey, Made } from '../../providers/provider.ts';
 import {
   anyHome,
   DEFAULT_GROUP,
+  GivenSecrets,
   wrapEverywhere,
   type GroupSettings,
   type Guard,
@@ -108,39 +109,19 @@ export class HomesKeyring implements Keyring {
     const ownOf = new Map(
       this.homes.map((home) => [home, encryptedDataKeys.filter((entry) => home.key.mayHaveMade(entry))]),
     );
-    using answers = new Answers();
-    const open = async ({ home }: Asked, options: CallOptions): Promise<Unwrapped | null> =>
-      answers.add(await home.key.unwrap(ownOf.get(home)!, bytes, context, options));
+    using given = new GivenSecrets();
+    const open = async ({ home }: Asked, options: CallOptions): Promise<Unwrapped | null> => {
+      const unwrapped = await home.key.unwrap(ownOf.get(home)!, bytes, context, options);
+      if (unwrapped !== null) given.add(unwrapped.dataKey);
+      return unwrapped;
+    };
     let left = this.homes.filter((home) => ownOf.get(home)!.length > 0).map(asked);
     while (left.length > 0) {
       const { home, value } = await anyHome(left, 'unwrap', true, open, this.#settings, signal);
-      if (value !== null) return answers.take(value);
+      if (value !== null) return { dataKey: new SecretBytes(given.take(value.dataKey)), opened: value.opened };
       left = left.filter((other) => other !== home);
     }
     throw invalidCiphertext();
-  }
-}
-
-/** Data keys that homes have given for one request, of which at most one is handed on: the others are wiped. */
-class Answers implements Disposable {
-  readonly #given = new Set<Buffer>();
-  #isOver = false;
-
-  add(unwrapped: Unwrapped | null): Unwrapped | null {
-    // Where it comes after the request has ended, nobody waits for it any more.
-    if (this.#isOver) unwrapped?.dataKey.fill(0);
-    else if (unwrapped !== null) this.#given.add(unwrapped.dataKey);
-    return unwrapped;
-  }
-
-  take({ dataKey, opened }: Unwrapped): UnwrappedDataKey {
-    this.#given.delete(dataKey);
-    return { dataKey: new SecretBytes(dataKey), opened };
-  }
-
-  [Symbol.dispose](): void {
-    this.#isOver = true;
-    for (const dataKey of this.#given) dataKey.fill(0);
   }
 }
 

@@ -213,6 +213,26 @@ export const METRICS = {
   },
   claviger_cache_misses_total: { type: 'counter', labels: [], help: 'Those that were read from the store' },
   claviger_cache_entries: { type: 'gauge', labels: [], help: 'Entries of that cache' },
+  claviger_data_key_cache_hits_total: {
+    type: 'counter',
+    labels: ['group'],
+    help: 'Data keys that were at hand in the cache of a group, or on their way for another request',
+  },
+  claviger_data_key_cache_misses_total: {
+    type: 'counter',
+    labels: ['group'],
+    help: 'Data keys that homes of a group with a cache were asked for',
+  },
+  claviger_data_key_cache_evictions_total: {
+    type: 'counter',
+    labels: ['group'],
+    help: 'Data keys that were wiped in the cache of a group: expired, used up, crowded out, or because their key changed',
+  },
+  claviger_data_key_cache_entries: {
+    type: 'gauge',
+    labels: ['group'],
+    help: 'Data keys in the cache of a group',
+  },
   claviger_open_key_versions: {
     type: 'gauge',
     labels: [],

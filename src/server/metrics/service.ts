@@ -11,6 +11,7 @@ import type { Ledger } from '../../audit/ledger.ts';
 import type { SinkHost } from '../../audit/sinks/host.ts';
 import { slowTasks } from '../../crypto/slow-pool.ts';
 import { slowTurns } from '../../crypto/slow.ts';
+import type { DataKeyCacheCounts } from '../../envelope/data-key-cache.ts';
 import type { Homes } from '../../operations/homes.ts';
 import type { Metrics, Reading } from '../../ports/metrics.ts';
 import type { SoftwareProvider } from '../../providers/software/index.ts';
@@ -104,6 +105,24 @@ export function readService(metrics: Metrics, parts: Parts): void {
   );
   metrics.read('claviger_provider_circuit', () =>
     homes.guards.map((guard) => [guard.name, CIRCUIT_STATES.indexOf(guard.status().state)]),
+  );
+  const ofCaches = (value: (counts: DataKeyCacheCounts) => number) => (): [string, number][] =>
+    [...homes.dataKeyCaches].map(([group, { counts }]) => [group, value(counts)]);
+  metrics.read(
+    'claviger_data_key_cache_hits_total',
+    ofCaches(({ hits }) => hits),
+  );
+  metrics.read(
+    'claviger_data_key_cache_misses_total',
+    ofCaches(({ misses }) => misses),
+  );
+  metrics.read(
+    'claviger_data_key_cache_evictions_total',
+    ofCaches(({ evictions }) => evictions),
+  );
+  metrics.read(
+    'claviger_data_key_cache_entries',
+    ofCaches(({ entries }) => entries),
   );
   metrics.read('claviger_open_key_versions', () => software.openCount);
   metrics.read('claviger_store_bytes', async () => [
