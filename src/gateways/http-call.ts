@@ -8,7 +8,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { z } from 'zod';
 import type { Proof } from '../auth/authenticator.ts';
 import { ClavigerError, errorOf, toClavigerError } from '../errors.ts';
-import { printable, uuidV7 } from '../model/ids.ts';
+import { printable } from '../model/ids.ts';
 import { countStranger } from '../operations/execute.ts';
 import type { Call, GatewayName } from '../operations/operation.ts';
 import type { Services } from '../operations/services.ts';
@@ -32,21 +32,16 @@ export interface HttpRequest {
 }
 
 /** A new call of a request that has just come. */
-export function callOf(
-  { clock, random, observer }: Services,
-  { message }: HttpRequest,
-  gateway: GatewayName,
-  proof: Proof,
-): Call {
+export function callOf(services: Services, { message }: HttpRequest, gateway: GatewayName, proof: Proof): Call {
   return {
     proof,
     gateway,
     source: message.socket.remoteAddress ?? null,
-    requestId: uuidV7(clock.now(), random.bytes(10)),
+    requestId: services.requestId(),
     startedMs: monotonicMs(),
     dryRun: false,
     idempotency: null,
-    trace: observer.trace(message.method!, message.headers),
+    trace: services.observer.trace(message.method!, message.headers),
   };
 }
 
@@ -55,7 +50,7 @@ export function callOf(
  * large body, and of an address that is refused over and over. Null where it holds, or need not be known yet: then
  * `execute` finds out.
  *
- * @throws RefusedError for a stranger who is only counted
+ * @throws UNAUTHENTICATED for a stranger who is only counted
  */
 export function strangersError(
   services: Services,

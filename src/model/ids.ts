@@ -12,6 +12,9 @@ const ARN = /^arn:(aws|aws-us-gov|aws-cn):kms:([a-z0-9-]{1,64}):([0-9]{12}):(key
 /** Longest reference that is looked at: an alias ARN is under 340 characters. */
 export const KEY_REFERENCE_CHARS_MAX = 512;
 
+/** Where a UUID is put together: every request has one, and memory of its own would cost more than all else of it. */
+const scratch = Buffer.alloc(16);
+
 /** How a caller named a key: by id, or by an alias; with the account and region where an ARN said them. */
 export interface KeyName {
   readonly kind: 'id' | 'alias';
@@ -22,7 +25,7 @@ export interface KeyName {
 
 /** The lower-case text of a UUID v7: 48 bits of milliseconds, then random bits. `random` has 10 bytes. */
 export function uuidV7(nowMs: number, random: Uint8Array): string {
-  const bytes = Buffer.alloc(16);
+  const bytes = scratch;
   bytes.writeUIntBE(nowMs, 0, 6);
   bytes.set(random.subarray(0, 10), 6);
   bytes[6] = 0x70 | (bytes[6]! & 0x0f);

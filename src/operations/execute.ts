@@ -113,7 +113,7 @@ export async function refuse(
  * `execute` or `refuse`. A flood of strangers is to cost as little as it can.
  *
  * @param error why the caller's credential does not hold
- * @throws RefusedError
+ * @throws `error` itself: no record has a place that it could name
  */
 export async function countStranger(services: Services, call: Call, error: ClavigerError): Promise<void> {
   const { refusals, observer } = services;
@@ -123,7 +123,7 @@ export async function countStranger(services: Services, call: Call, error: Clavi
   const observation = observer.begin(null, call);
   observation.code = error.code;
   observation.end();
-  throw new RefusedError(error, null);
+  throw error;
 }
 
 async function attemptOnce<I, O>(

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { uuidV7 } from '../model/ids.ts';
 import type { Principal } from '../model/principal.ts';
 import { monotonicMs } from '../ports/clock.ts';
 import type { Call } from './operation.ts';
@@ -19,7 +18,7 @@ export function ownCall(services: Services, principal: Principal, gateway: Call[
     proof: { kind: 'principal', principal },
     gateway,
     source: null,
-    requestId: uuidV7(services.clock.now(), services.random.bytes(10)),
+    requestId: services.requestId(),
     startedMs: monotonicMs(),
     dryRun: false,
     idempotency: null,

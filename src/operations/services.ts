@@ -38,6 +38,8 @@ export interface Services {
   readonly observer: Observer;
   readonly clock: Clock;
   readonly random: Random;
+  /** A new id for a request that has just come. */
+  requestId(): string;
   readonly log: Log;
   /** Of this release. */
   readonly version: string;

@@ -30,7 +30,7 @@ import type { Services } from '../operations/services.ts';
 import { PolicyEngine } from '../policy/engine.ts';
 import { systemClock, type Clock } from '../ports/clock.ts';
 import { silentLog, type Log } from '../ports/log.ts';
-import type { Random } from '../ports/random.ts';
+import { inBlocks, type Random } from '../ports/random.ts';
 import { commonConfig } from '../providers/config.ts';
 import type { KeyHandle } from '../providers/key-handle.ts';
 import { SOFTWARE_PROVIDER_NAME, SoftwareHome, SoftwareProvider } from '../providers/software/index.ts';
@@ -208,11 +208,12 @@ async function openLocked(
     },
   );
 
+  const idRandom = inBlocks(random);
+  const requestId = (): string => uuidV7(clock.now(), idRandom.bytes(10));
   const refusals = new RefusalThrottle(
     () => clock.now(),
     (counted) => {
-      const requestId = uuidV7(clock.now(), random.bytes(10));
-      const draft = aggregateDraft(counted, requestId, clock.now());
+      const draft = aggregateDraft(counted, requestId(), clock.now());
       const job = {
         decidedAt: ledger.seen,
         read: [],
@@ -258,6 +259,7 @@ async function openLocked(
     observer: new Observer({ metrics, tracer, log, slowRequestMs: options.slowRequestMs ?? SLOW_REQUEST_MS }),
     clock,
     random,
+    requestId,
     log,
     version: VERSION,
     region,
