@@ -12,21 +12,31 @@ export const FINAL_MARK = 0xffff_ffff;
 /** Most that AES-GCM is given at a time: larger pieces cost more, for the memory that each takes anew. */
 export const SLICE_BYTES = 64 * 1024;
 
+/** Bytes as the cipher gets them. */
+export function slices(bytes: Uint8Array): readonly Uint8Array[] {
+  if (bytes.length === 0) return [];
+  if (bytes.length <= SLICE_BYTES) return [bytes];
+  return Array.from({ length: Math.ceil(bytes.length / SLICE_BYTES) }, (_, at) =>
+    bytes.subarray(at * SLICE_BYTES, (at + 1) * SLICE_BYTES),
+  );
+}
+
 const CONTENT_KINDS = {
   regular: Buffer.from('AWSKMSEncryptionClient Frame'),
   final: Buffer.from('AWSKMSEncryptionClient Final Frame'),
   'non-framed': Buffer.from('AWSKMSEncryptionClient Single Block'),
 };
 export type ContentKind = keyof typeof CONTENT_KINDS;
+const NO_NUMBERS = Buffer.alloc(4 + 8);
 
 /** The additional data of the frames of one message. */
 export class BodyAad {
   readonly #messageId: Uint8Array;
-  readonly #made = new Map<ContentKind, Buffer>();
+  #kind: ContentKind | null = null;
+  #aad!: Buffer;
 
   constructor(messageId: Uint8Array) {
-    // A copy: the bytes may be a chunk that its writer uses again.
-    this.#messageId = Uint8Array.from(messageId);
+    this.#messageId = messageId;
   }
 
   /**
@@ -35,15 +45,15 @@ export class BodyAad {
    * @returns a buffer that is good until the next call
    */
   of(kind: ContentKind, number: number, bytes: number): Buffer {
-    let aad = this.#made.get(kind);
-    if (aad === undefined) {
-      aad = Buffer.concat([this.#messageId, CONTENT_KINDS[kind], Buffer.alloc(4 + 8)]);
-      this.#made.set(kind, aad);
+    // At most twice a message: most frames are regular, and one is final.
+    if (kind !== this.#kind) {
+      this.#kind = kind;
+      this.#aad = Buffer.concat([this.#messageId, CONTENT_KINDS[kind], NO_NUMBERS]);
     }
-    aad.writeUInt32BE(number, aad.length - 12);
+    this.#aad.writeUInt32BE(number, this.#aad.length - 12);
     // The length is 64 bits; what is held in memory stays below 32.
-    aad.writeUInt32BE(bytes, aad.length - 4);
-    return aad;
+    this.#aad.writeUInt32BE(bytes, this.#aad.length - 4);
+    return this.#aad;
   }
 }
 

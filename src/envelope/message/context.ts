@@ -36,19 +36,48 @@ export function requireCallersContext(context: EncryptionContext): EncryptionCon
 export function encodeMessageContext(context: EncryptionContext): Buffer {
   const names = Object.keys(context);
   if (names.length === 0) return NOTHING;
-  const pairs = names.map((name) => [Buffer.from(name), Buffer.from(context[name]!)] as const);
-  if (pairs.length > 1) pairs.sort(([a], [b]) => a.compare(b));
+  if (names.length > 1) names.sort(byUtf8);
   let size = 2;
-  for (const [name, value] of pairs) size += 4 + name.length + value.length;
+  for (const name of names) size += 4 + Buffer.byteLength(name) + Buffer.byteLength(context[name]!);
   const encoded = Buffer.allocUnsafe(size);
-  let at = encoded.writeUInt16BE(pairs.length, 0);
-  for (const pair of pairs) {
-    for (const text of pair) {
-      at = encoded.writeUInt16BE(text.length, at);
-      at += text.copy(encoded, at);
-    }
-  }
+  let at = encoded.writeUInt16BE(names.length, 0);
+  for (const name of names) at = writeText(encoded, writeText(encoded, at, name), context[name]!);
   return encoded;
+}
+
+/** Behind its length, which the context's own limit keeps below 16 bits. */
+function writeText(target: Buffer, at: number, text: string): number {
+  const bytes = target.write(text, at + 2);
+  return target.writeUInt16BE(bytes, at) + bytes;
+}
+
+/**
+ * The order of the UTF-8 bytes of two texts, found in their UTF-16 units: the two orders differ in that surrogates, which
+ * stand for what is beyond U+FFFF, come before U+E000 in the latter.
+ */
+function byUtf8(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let at = 0; at < length; at++) {
+    const [x, y] = [a.charCodeAt(at), b.charCodeAt(at)];
+    if (x !== y) return rank(x) - rank(y);
+  }
+  return a.length - b.length;
+}
+
+function rank(unit: number): number {
+  return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x1_0000 : unit;
+}
+
+/**
+ * The text of bytes that are UTF-8.
+ *
+ * @throws INVALID_CIPHERTEXT for any others
+ */
+export function utf8Text(bytes: Buffer, start: number, end: number): string {
+  const text = bytes.toString('utf8', start, end);
+  // What is no UTF-8 is decoded to this character; so is the character itself.
+  if (text.includes('\uFFFD') && !isUtf8(bytes.subarray(start, end))) throw invalidCiphertext();
+  return text;
 }
 
 /**
@@ -65,9 +94,7 @@ export function decodeMessageContext(encoded: Buffer): EncryptionContext {
     const start = at + 2;
     at = start + encoded.readUInt16BE(at);
     if (at > encoded.length) throw invalidCiphertext();
-    const bytes = encoded.subarray(start, at);
-    if (!isUtf8(bytes)) throw invalidCiphertext();
-    return bytes.toString();
+    return utf8Text(encoded, start, at);
   };
   if (encoded.length < at) throw invalidCiphertext();
   for (let left = encoded.readUInt16BE(0); left > 0; left--) {

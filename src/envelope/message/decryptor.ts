@@ -9,7 +9,7 @@
 import { createDecipheriv, type DecipherGCM } from 'node:crypto';
 import type { SecretBytes } from '../../crypto/secret-bytes.ts';
 import { ClavigerError, invalidCiphertext } from '../../errors.ts';
-import { BodyAad, FINAL_MARK, SLICE_BYTES, type ContentKind } from './body.ts';
+import { BodyAad, FINAL_MARK, SLICE_BYTES, slices, type ContentKind } from './body.ts';
 import { IV_BYTES, TAG_BYTES, type MessageHeader } from './header.ts';
 import { HeldPieces, SMALL_BYTES } from './held-pieces.ts';
 import { NON_FRAMED_BYTES_MAX } from './limits.ts';
@@ -28,8 +28,9 @@ export class MessageDecryptor implements Disposable {
   readonly #aad: BodyAad;
 
   #part: Part;
-  readonly #field = Buffer.alloc(FIELD_BYTES_MAX);
+  #field: Buffer | null = null;
   #fieldBytes = 0;
+  #taken = 0;
   #fieldWants: number;
 
   #kind: ContentKind = 'regular';
@@ -63,20 +64,23 @@ export class MessageDecryptor implements Disposable {
    * @throws INVALID_CIPHERTEXT; LIMIT_EXCEEDED for a body without frames that is too long
    */
   *write(chunk: Uint8Array): Generator<Buffer, void, void> {
+    const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
     let at = 0;
-    while (at < chunk.length) {
-      if (this.#part === 'content') {
-        const taken = chunk.subarray(at, at + this.#contentLeft);
-        at += taken.length;
-        this.#content(taken);
+    while (at < bytes.length) {
+      const part = this.#part;
+      if (part === 'end') throw invalidCiphertext();
+      if (part === 'content') {
+        const content = bytes.subarray(at, at + this.#contentLeft);
+        at += content.length;
+        this.#content(content);
         continue;
       }
-      if (this.#part === 'end') throw invalidCiphertext();
-      const taken = chunk.subarray(at, at + this.#fieldWants - this.#fieldBytes);
-      at += taken.length;
-      this.#field.set(taken, this.#fieldBytes);
-      this.#fieldBytes += taken.length;
-      if (this.#fieldBytes === this.#fieldWants) yield* this.#fieldRead(this.#part);
+      const field = this.#fieldOf(bytes, at);
+      at += this.#taken;
+      if (field === null) return;
+      if (part !== 'footer-length' && part !== 'footer') this.#signature?.update(field);
+      if (part === 'tag') for (const piece of this.#verified(field)) yield piece;
+      else this.#fieldRead(part, field);
     }
   }
 
@@ -96,9 +100,19 @@ export class MessageDecryptor implements Disposable {
     this.#wipe();
   }
 
-  *#fieldRead(part: Exclude<Part, 'content' | 'end'>): Generator<Buffer, void, void> {
-    const field = this.#field.subarray(0, this.#fieldWants);
-    if (part !== 'footer-length' && part !== 'footer') this.#signature?.update(field);
+  /** The field that is wanted, where these bytes end it; else what there is of it is kept. Counts what it took. */
+  #fieldOf(bytes: Buffer, at: number): Buffer | null {
+    const wants = this.#fieldWants - this.#fieldBytes;
+    const taken = bytes.subarray(at, at + wants);
+    this.#taken = taken.length;
+    if (taken.length === this.#fieldWants) return taken;
+    this.#field ??= Buffer.allocUnsafe(FIELD_BYTES_MAX);
+    this.#field.set(taken, this.#fieldBytes);
+    this.#fieldBytes += taken.length;
+    return taken.length === wants ? this.#field.subarray(0, this.#fieldBytes) : null;
+  }
+
+  #fieldRead(part: Exclude<Part, 'content' | 'tag' | 'end'>, field: Buffer): void {
     switch (part) {
       case 'number':
         return this.#numberRead(field.readUInt32BE());
@@ -120,8 +134,6 @@ export class MessageDecryptor implements Disposable {
         this.#frames = 1;
         return this.#begin('non-framed', field.subarray(0, IV_BYTES), Number(bytes));
       }
-      case 'tag':
-        return yield* this.#tagRead(field);
       case 'footer-length': {
         const bytes = field.readUInt16BE();
         if (bytes === 0 || bytes > this.#signature!.signatureBytesMax) throw invalidCiphertext();
@@ -175,12 +187,11 @@ export class MessageDecryptor implements Disposable {
   }
 
   #decrypt(bytes: Uint8Array): void {
-    for (let from = 0; from < bytes.length; from += SLICE_BYTES) {
-      this.#plaintext.push(this.#decipher!.update(bytes.subarray(from, from + SLICE_BYTES)));
-    }
+    for (const slice of slices(bytes)) this.#plaintext.push(this.#decipher!.update(slice));
   }
 
-  *#tagRead(tag: Uint8Array): Generator<Buffer, void, void> {
+  /** What the tag shows to be true. */
+  #verified(tag: Uint8Array): readonly Buffer[] {
     const decipher = this.#decipher!;
     this.#decipher = null;
     decipher.setAuthTag(tag);
@@ -195,7 +206,7 @@ export class MessageDecryptor implements Disposable {
     else this.#next('footer-length', 2);
     const verified = this.#plaintext;
     this.#plaintext = [];
-    yield* verified;
+    return verified;
   }
 
   #wipe(): void {

@@ -8,7 +8,7 @@
 import { createCipheriv } from 'node:crypto';
 import type { SecretBytes } from '../../crypto/secret-bytes.ts';
 import { ClavigerError } from '../../errors.ts';
-import { BodyAad, FINAL_MARK, SLICE_BYTES, writeFrameIv } from './body.ts';
+import { BodyAad, FINAL_MARK, slices, writeFrameIv } from './body.ts';
 import { IV_BYTES, TAG_BYTES, type MessageHeader } from './header.ts';
 import { HeldPieces } from './held-pieces.ts';
 import { FRAMES_MAX } from './limits.ts';
@@ -97,9 +97,7 @@ export class MessageEncryptor implements Disposable {
     cipher.setAAD(this.#aad.of(isFinal ? 'final' : 'regular', this.#frames, bytes));
     yield head;
     for (const piece of pieces) {
-      for (let from = 0; from < piece.length; from += SLICE_BYTES) {
-        yield cipher.update(piece.subarray(from, from + SLICE_BYTES));
-      }
+      for (const slice of slices(piece)) yield cipher.update(slice);
     }
     cipher.final();
     return cipher.getAuthTag();

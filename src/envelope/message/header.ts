@@ -6,11 +6,10 @@
  *
  * @module
  */
-import { isUtf8 } from 'node:buffer';
 import { ClavigerError, invalidCiphertext } from '../../errors.ts';
 import type { EncryptionContext } from '../../model/encryption-context.ts';
 import type { EncryptedDataKey } from '../keyring.ts';
-import { decodeMessageContext, encodeMessageContext } from './context.ts';
+import { decodeMessageContext, encodeMessageContext, utf8Text } from './context.ts';
 import { ENCRYPTED_DATA_KEYS_MAX, FIELD_BYTES_MAX, FRAME_BYTES_MAX, HEADER_BYTES_MAX } from './limits.ts';
 import { COMMITTING_SUITE, SUITES, type Suite } from './suites.ts';
 
@@ -135,10 +134,9 @@ function parseEncryptedDataKeys(fields: Fields, encryptedDataKeysMax: number): r
   }
   const encryptedDataKeys: EncryptedDataKey[] = [];
   while (encryptedDataKeys.length < count) {
-    const providerId = fields.field();
-    if (!isUtf8(providerId)) throw invalidCiphertext();
+    const providerId = fields.text();
     encryptedDataKeys.push({
-      providerId: providerId.toString(),
+      providerId,
       providerInfo: fields.field(),
       ciphertext: fields.field(),
     });
@@ -149,7 +147,8 @@ function parseEncryptedDataKeys(fields: Fields, encryptedDataKeysMax: number): r
 /**
  * The body of the header of a message that is written: suite 0x0478, framed. Its tag comes behind it.
  *
- * @throws INVALID_ARGUMENT, LIMIT_EXCEEDED where a part does not fit into its field
+ * @param context of the size that a caller's has
+ * @throws LIMIT_EXCEEDED where an encrypted data key does not fit into its fields
  */
 export function encodeHeader(
   messageId: Uint8Array,
@@ -159,28 +158,30 @@ export function encodeHeader(
   commitment: Uint8Array,
 ): { readonly header: MessageHeader; readonly body: Buffer } {
   const pairs = encodeMessageContext(context);
-  requireField('the encryption context', pairs);
   let size = 1 + 2 + MESSAGE_ID_BYTES + 2 + pairs.length + 2 + 1 + 4 + COMMITMENT_BYTES;
-  const fields: Uint8Array[] = [];
   for (const { providerId, providerInfo, ciphertext } of encryptedDataKeys) {
-    for (const field of [Buffer.from(providerId), providerInfo, ciphertext]) {
-      requireField('an encrypted data key', field);
-      fields.push(field);
-      size += 2 + field.length;
+    const idBytes = Buffer.byteLength(providerId);
+    if (idBytes > FIELD_BYTES_MAX || providerInfo.length > FIELD_BYTES_MAX || ciphertext.length > FIELD_BYTES_MAX) {
+      throw new ClavigerError('LIMIT_EXCEEDED', `a part of an encrypted data key has at most ${FIELD_BYTES_MAX} bytes`);
     }
+    size += 3 * 2 + idBytes + providerInfo.length + ciphertext.length;
   }
   if (size > HEADER_BYTES_MAX - TAG_BYTES) {
     throw new ClavigerError('LIMIT_EXCEEDED', `the header of a message has at most ${HEADER_BYTES_MAX} bytes`);
   }
   const body = Buffer.allocUnsafe(size);
-  let at = body.writeUInt8(COMMITTING_SUITE.formatVersion, 0);
-  at = body.writeUInt16BE(COMMITTING_SUITE.id, at);
+  body[0] = COMMITTING_SUITE.formatVersion;
+  let at = body.writeUInt16BE(COMMITTING_SUITE.id, 1);
   at = write(body, at, messageId);
-  at = write(body, body.writeUInt16BE(pairs.length, at), pairs);
+  at = writeField(body, at, pairs);
   at = body.writeUInt16BE(encryptedDataKeys.length, at);
-  for (const field of fields) at = write(body, body.writeUInt16BE(field.length, at), field);
-  at = body.writeUInt8(FRAMED, at);
-  at = body.writeUInt32BE(frameBytes, at);
+  for (const { providerId, providerInfo, ciphertext } of encryptedDataKeys) {
+    const idBytes = body.write(providerId, at + 2);
+    at = body.writeUInt16BE(idBytes, at) + idBytes;
+    at = writeField(body, writeField(body, at, providerInfo), ciphertext);
+  }
+  body[at] = FRAMED;
+  at = body.writeUInt32BE(frameBytes, at + 1);
   write(body, at, commitment);
   const header: MessageHeader = {
     formatVersion: COMMITTING_SUITE.formatVersion,
@@ -200,12 +201,8 @@ function write(target: Buffer, at: number, bytes: Uint8Array): number {
   return at + bytes.length;
 }
 
-function requireField(what: string, field: Uint8Array): void {
-  if (field.length <= FIELD_BYTES_MAX) return;
-  throw new ClavigerError(
-    'LIMIT_EXCEEDED',
-    `${what} has ${field.length} bytes; a message has room for ${FIELD_BYTES_MAX}`,
-  );
+function writeField(target: Buffer, at: number, bytes: Uint8Array): number {
+  return write(target, target.writeUInt16BE(bytes.length, at), bytes);
 }
 
 /** Says that the bytes have come to their end; what it was needed for stands in `needs`. */
@@ -221,17 +218,9 @@ class Fields {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 
-  /** @throws SHORT where they are not there yet; LIMIT_EXCEEDED where they would make the header too long */
   take(length: number): Buffer {
-    const end = this.at + length;
-    if (end > HEADER_BYTES_MAX) {
-      throw new ClavigerError('LIMIT_EXCEEDED', `the message has a header of more than ${HEADER_BYTES_MAX} bytes`);
-    }
-    this.needs = end;
-    if (end > this.#bytes.length) throw SHORT;
-    const bytes = this.#bytes.subarray(this.at, end);
-    this.at = end;
-    return bytes;
+    const start = this.#pass(length);
+    return this.#bytes.subarray(start, this.at);
   }
 
   /** All that was read. */
@@ -240,19 +229,43 @@ class Fields {
   }
 
   u8(): number {
-    return this.take(1)[0]!;
+    return this.#bytes[this.#pass(1)]!;
   }
 
   u16(): number {
-    return this.take(2).readUInt16BE();
+    return this.#bytes.readUInt16BE(this.#pass(2));
   }
 
   u32(): number {
-    return this.take(4).readUInt32BE();
+    return this.#bytes.readUInt32BE(this.#pass(4));
   }
 
   /** Bytes behind their length. */
   field(): Buffer {
     return this.take(this.u16());
+  }
+
+  /** Text behind its length. */
+  text(): string {
+    const start = this.#pass(this.u16());
+    return utf8Text(this.#bytes, start, this.at);
+  }
+
+  /**
+   * Goes on by so many bytes.
+   *
+   * @returns where they begin
+   * @throws SHORT where they are not there yet; LIMIT_EXCEEDED where they would make the header too long
+   */
+  #pass(length: number): number {
+    const start = this.at;
+    const end = start + length;
+    if (end > HEADER_BYTES_MAX) {
+      throw new ClavigerError('LIMIT_EXCEEDED', `the message has a header of more than ${HEADER_BYTES_MAX} bytes`);
+    }
+    this.needs = end;
+    if (end > this.#bytes.length) throw SHORT;
+    this.at = end;
+    return start;
   }
 }

@@ -7,17 +7,17 @@
  *
  * @module
  */
-import { createHmac, createCipheriv, createDecipheriv, timingSafeEqual } from 'node:crypto';
+import { createCipheriv, createDecipheriv, timingSafeEqual } from 'node:crypto';
 import { SecretBytes } from '../../crypto/secret-bytes.ts';
 import { invalidCiphertext } from '../../errors.ts';
 import { COMMITMENT_BYTES, TAG_BYTES, type ParsedHeader } from './header.ts';
+import { hkdf } from './hkdf.ts';
 import type { Suite } from './suites.ts';
 
-const COMMIT_INFO = Buffer.from('COMMITKEY');
+const COMMIT_INFO = Buffer.from('COMMITKEY\x01');
 const DERIVE_LABEL = Buffer.from('DERIVEKEY');
 const COUNTER_1 = Buffer.of(1);
-const EMPTY = Buffer.alloc(0);
-const HASH_BYTES = { sha256: 32, sha384: 48, sha512: 64 } as const;
+const NOTHING = Buffer.alloc(0);
 
 export interface MessageKeys {
   /** Belongs to whoever asked. */
@@ -28,19 +28,20 @@ export interface MessageKeys {
 
 /** The keys of a message under a data key of the length that its suite wants. */
 export function messageKeys(suite: Suite, dataKey: Uint8Array, messageId: Uint8Array): MessageKeys {
-  if (suite.kdfHash === null) return { key: new SecretBytes(Buffer.from(dataKey)), commitment: EMPTY };
-  const id = Buffer.of(suite.id >> 8, suite.id & 0xff);
-  if (!suite.committing) {
-    const prk = extract(suite.kdfHash, Buffer.alloc(HASH_BYTES[suite.kdfHash]), dataKey);
-    const key = expand(suite.kdfHash, prk, [id, messageId], suite.keyBytes);
-    prk.fill(0);
-    return { key: new SecretBytes(key), commitment: EMPTY };
-  }
-  const prk = extract(suite.kdfHash, messageId, dataKey);
-  const key = expand(suite.kdfHash, prk, [id, DERIVE_LABEL], suite.keyBytes);
-  const commitment = expand(suite.kdfHash, prk, [COMMIT_INFO], COMMITMENT_BYTES);
-  prk.fill(0);
-  return { key: new SecretBytes(key), commitment };
+  if (suite.kdfHash === null) return { key: new SecretBytes(Buffer.from(dataKey)), commitment: NOTHING };
+  const [key, commitment] = suite.committing
+    ? hkdf(suite.kdfHash, messageId, dataKey, [infoOf(suite, DERIVE_LABEL), COMMIT_INFO])
+    : hkdf(suite.kdfHash, NOTHING, dataKey, [infoOf(suite, messageId)]);
+  key!.fill(0, suite.keyBytes);
+  return {
+    key: new SecretBytes(key!.subarray(0, suite.keyBytes)),
+    commitment: commitment?.subarray(0, COMMITMENT_BYTES) ?? NOTHING,
+  };
+}
+
+/** The number of the suite and what follows it, with the counter of HKDF behind. */
+function infoOf({ id }: Suite, rest: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.of(id >> 8, id & 0xff), rest, COUNTER_1]);
 }
 
 /**
@@ -83,16 +84,3 @@ export function headerTag(suite: Suite, key: SecretBytes, body: Uint8Array, auth
 }
 
 const HEADER_IV = Buffer.alloc(12);
-
-function extract(hash: string, salt: Uint8Array, input: Uint8Array): Buffer {
-  return createHmac(hash, salt).update(input).digest();
-}
-
-/** One block of HKDF-Expand: no suite needs more than its hash gives. */
-function expand(hash: string, prk: Uint8Array, info: readonly Uint8Array[], bytes: number): Buffer {
-  const hmac = createHmac(hash, prk);
-  for (const part of info) hmac.update(part);
-  const block = hmac.update(COUNTER_1).digest();
-  block.fill(0, bytes);
-  return block.subarray(0, bytes);
-}

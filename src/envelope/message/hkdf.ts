@@ -1,0 +1,63 @@
+/**
+ * HKDF (RFC 5869) with one block of output, which is all that a suite needs, on the hashes of OpenSSL in one call each:
+ * what `createHmac` and `hkdfSync` cost beside the hash is a third of what a short message costs in all
+ * (docs/decisions/0033-one-core-for-messages.md).
+ *
+ * The digest inside an HMAC (RFC 2104) goes from one hash to the next as a string where it tells nothing without the key
+ * that is secret, as those are cheaper; keys never do, for a string cannot be zeroed.
+ *
+ * @module
+ */
+import { hash } from 'node:crypto';
+
+const BLOCK_BYTES = { sha256: 64, sha384: 128, sha512: 128 } as const;
+export type HkdfHash = keyof typeof BLOCK_BYTES;
+
+const DIGEST_BYTES_MAX = 64;
+/** Longest input: a data key, or an info with the id of a message. */
+const INPUT_BYTES_MAX = 64;
+
+/** Key and input of the two hashes of an HMAC. Nothing waits between them, so one of each is enough. */
+const inner = Buffer.allocUnsafeSlow(128 + INPUT_BYTES_MAX);
+const outer = Buffer.allocUnsafeSlow(128 + DIGEST_BYTES_MAX);
+
+/**
+ * @param salt at most a block of the hash
+ * @param infos for each output; with the counter 1 behind it
+ * @returns an output for each, as long as the hash's; they belong to the caller
+ */
+export function hkdf(
+  name: HkdfHash,
+  salt: Uint8Array,
+  key: Uint8Array,
+  infos: readonly Uint8Array[],
+): readonly Buffer[] {
+  const block = BLOCK_BYTES[name];
+  setKey(block, salt);
+  // The salt is no secret: whoever had this digest would have the key that comes of it.
+  const digest = hash(name, innerWith(block, key), 'buffer');
+  outer.set(digest, block);
+  const end = block + digest.length;
+  const prk = hash(name, outer.subarray(0, end), 'buffer');
+  setKey(block, prk);
+  const outputs = infos.map((info) => {
+    outer.write(hash(name, innerWith(block, info), 'latin1'), block, digest.length, 'latin1');
+    return hash(name, outer.subarray(0, end), 'buffer');
+  });
+  for (const secret of [digest, prk, inner, outer]) secret.fill(0);
+  return outputs;
+}
+
+function setKey(block: number, key: Uint8Array): void {
+  inner.fill(0x36, 0, block);
+  outer.fill(0x5c, 0, block);
+  for (let at = 0; at < key.length; at++) {
+    inner[at]! ^= key[at]!;
+    outer[at]! ^= key[at]!;
+  }
+}
+
+function innerWith(block: number, input: Uint8Array): Buffer {
+  inner.set(input, block);
+  return inner.subarray(0, block + input.length);
+}
