@@ -10,6 +10,7 @@ import { type LocalKmsPaths, localKms } from './local-kms.ts';
 import type { Peer } from './peer.ts';
 import { type Pkcs11FaultsPaths, pkcs11Faults } from './pkcs11-faults.ts';
 import { type PostgresPaths, postgres } from './postgres.ts';
+import { type PrismaPaths, prisma } from './prisma.ts';
 import { type PrometheusPaths, prometheus } from './prometheus.ts';
 import { type FolderPaths, type PythonPaths, python, vectors } from './python.ts';
 import { type RsyslogPaths, rsyslog } from './rsyslog.ts';
@@ -30,6 +31,7 @@ export interface PeerPaths {
   readonly curl: ProgramPaths;
   readonly openssl: ProgramPaths;
   readonly postgres: PostgresPaths;
+  readonly prisma: PrismaPaths;
   readonly prometheus: PrometheusPaths;
   readonly smtp: SmtpPaths;
   readonly softhsm: SoftHsmPaths;
@@ -53,6 +55,7 @@ export const PEERS: { readonly [Name in PeerName]: Peer<PeerPaths[Name]> } = {
   curl,
   openssl,
   postgres,
+  prisma,
   prometheus,
   smtp,
   softhsm,
