@@ -28,6 +28,7 @@ import {
   type WireSign,
 } from './protocol.ts';
 import type { RecordDraft } from './record.ts';
+import { Waiting } from './waiting.ts';
 
 /** Sign jobs after which a turn of the event loop hands over without waiting for its end. */
 const HAND_OVER_SIGNS = 8;
@@ -56,7 +57,8 @@ export type Receipt =
   | { readonly verdict: 'conflict' | 'sign-failed'; readonly index: number }
   | { readonly verdict: 'done'; readonly index: number; readonly signatures: readonly Buffer[] };
 
-interface Waiting {
+/** Who waits for what becomes of a job. */
+interface Waiter {
   readonly resolve: (receipt: Receipt) => void;
   readonly reject: (error: ClavigerError) => void;
   readonly signs: readonly SignTask[];
@@ -77,14 +79,13 @@ export interface LedgerEvents {
 export class Ledger {
   readonly #thread: Worker;
   readonly #events: LedgerEvents;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #waiting = new Waiting<Waiter>();
   readonly #known = new Set<string>();
   readonly #followers = new Set<(size: number) => void>();
   #logId = '';
   #size = 0;
   #checkpoint: StoredCheckpoint | null = null;
   #seen = 0;
-  #nextId = 0;
   #failed: string | null = null;
   #closing = false;
   #jobs: WireJob[] = [];
@@ -190,19 +191,13 @@ export class Ledger {
    */
   submit(job: Job): Promise<Receipt> {
     if (this.#failed !== null || this.#closing) return Promise.reject(unavailable());
-    const id = this.#nextId++;
-    this.#jobs.push({
-      id,
-      decidedAt: job.decidedAt,
-      read: job.read,
-      draft: job.draft,
-      outcome: job.outcome,
-      signs: job.signs.map((task) => this.#wireSign(task)),
-    });
-    if (job.changes.length > 0) this.#changes.set(id, job.changes);
-    this.#signs += job.signs.length;
+    const { decidedAt, read, draft, outcome, changes } = job;
+    const signs = job.signs.map((task) => this.#wireSign(task));
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject, signs: job.signs });
+      const id = this.#waiting.add({ resolve, reject, signs: job.signs });
+      this.#jobs.push({ id, decidedAt, read, draft, outcome, signs });
+      if (changes.length > 0) this.#changes.set(id, changes);
+      this.#signs += signs.length;
       if (this.#signs >= HAND_OVER_SIGNS) this.#handOver();
       else this.#planHandOver();
     });
@@ -215,11 +210,10 @@ export class Ledger {
    */
   async keep(changes: readonly HousekeepingChange[]): Promise<void> {
     if (this.#failed !== null || this.#closing) throw unavailable();
-    const id = this.#nextId++;
-    this.#jobs.push({ id, draft: null });
-    this.#changes.set(id, changes);
     await new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject, signs: NO_SIGNS });
+      const id = this.#waiting.add({ resolve, reject, signs: NO_SIGNS });
+      this.#jobs.push({ id, draft: null });
+      this.#changes.set(id, changes);
       this.#planHandOver();
     });
     for (const change of changes) {
@@ -265,7 +259,7 @@ export class Ledger {
           resolve();
         } else if (message.kind === 'committed') this.#committed(message);
         else {
-          for (const id of message.ids) this.#take(id)?.reject(unavailable());
+          for (const id of message.ids) this.#waiting.take(id)?.reject(unavailable());
           if (message.fatal) this.#fail(message.reason);
         }
       });
@@ -337,7 +331,7 @@ export class Ledger {
     let offset = 0;
     for (const [position, id] of message.ids.entries()) {
       const verdict = VERDICTS[message.verdicts[position]!]!;
-      const waiting = this.#take(id);
+      const waiting = this.#waiting.take(id);
       const index = message.indexes[position]!;
       if (verdict === 'stale') {
         // It may have given the thread a key that was forgotten before, and is not to be there any more.
@@ -357,17 +351,10 @@ export class Ledger {
     for (const follower of this.#followers) follower(message.size);
   }
 
-  #take(id: number): Waiting | undefined {
-    const waiting = this.#waiting.get(id);
-    this.#waiting.delete(id);
-    return waiting;
-  }
-
   #fail(reason: string): void {
     if (this.#failed !== null || this.#closing) return;
     this.#failed = reason;
-    for (const { reject } of this.#waiting.values()) reject(unavailable());
-    this.#waiting.clear();
+    for (const { reject } of this.#waiting.takeAll()) reject(unavailable());
     for (const follower of this.#followers) follower(this.#size);
     // A thread that was never ready has failed the start, and `open` says so.
     if (this.#logId !== '') this.#events.failed(reason);

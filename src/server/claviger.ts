@@ -4,6 +4,7 @@
  * @module
  */
 import { join } from 'node:path';
+import { Waiting } from '../audit/waiting.ts';
 import { systemRandom } from '../crypto/random.ts';
 import { SecretBytes } from '../crypto/secret-bytes.ts';
 import { ClavigerError } from '../errors.ts';
@@ -151,7 +152,7 @@ export class Claviger {
 /** What an object and all that `as` made of it stand on: open until one of them closes it. */
 class SharedService {
   readonly #opened: OpenedService;
-  readonly #calls = new Set<Promise<unknown>>();
+  readonly #calls = new Waiting<Promise<unknown>>();
   #closed: Promise<void> | null = null;
 
   constructor(opened: OpenedService) {
@@ -162,16 +163,16 @@ class SharedService {
   async during<T>(call: (services: Services) => Promise<T>): Promise<T> {
     if (this.#closed !== null) throw new ClavigerError('AUDIT_UNAVAILABLE', 'this service is closed; open it anew');
     const running = call(this.#opened.services);
-    this.#calls.add(running);
+    const number = this.#calls.add(running);
     try {
       return await running;
     } finally {
-      this.#calls.delete(running);
+      void this.#calls.take(number);
     }
   }
 
   close(): Promise<void> {
-    this.#closed ??= Promise.allSettled(this.#calls).then(() => this.#opened.close());
+    this.#closed ??= Promise.allSettled(this.#calls.takeAll()).then(() => this.#opened.close());
     return this.#closed;
   }
 }

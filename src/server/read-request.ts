@@ -42,7 +42,7 @@ export class RequestReader {
         return;
       }
       body.add(part);
-      if (!message.complete) this.#hold(body);
+      if (body.length < declaredBytes) this.#hold(body);
     });
     message.on('end', () => {
       this.#release(body);
