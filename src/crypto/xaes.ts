@@ -48,20 +48,21 @@ export class XaesKey {
    */
   seal(plaintext: Uint8Array, aad: Uint8Array, random: Random, before: Uint8Array = NOTHING): Buffer {
     const nonce = random.bytes(NONCE_BYTES);
-    const key = this.#deriveKey(nonce);
-    const cipher = createCipheriv('aes-256-gcm', key, nonce.subarray(CONTEXT_BYTES));
-    key.fill(0);
-    cipher.setAAD(aad);
-    const ciphertext = cipher.update(plaintext);
-    cipher.final();
-    return Buffer.concat([before, nonce, ciphertext, cipher.getAuthTag()]);
+    const key = this.#deriveKeys(nonce);
+    return sealUnder(key, nonce, plaintext, aad, before);
+  }
+
+  /** Random nonces and their keys for so many values, derived in one call of the cipher, which costs about as much as one. */
+  prepare(count: number, random: Random): PreparedNonces {
+    const nonces = random.bytes(count * NONCE_BYTES);
+    return new PreparedNonces(nonces, this.#deriveKeys(nonces));
   }
 
   /** @throws INVALID_CIPHERTEXT */
   open(sealed: Uint8Array, aad: Uint8Array): Buffer {
     const tagAt = sealed.length - TAG_BYTES;
     if (tagAt < NONCE_BYTES) throw invalidCiphertext();
-    const key = this.#deriveKey(sealed);
+    const key = this.#deriveKeys(sealed.subarray(0, NONCE_BYTES));
     const cipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(CONTEXT_BYTES, NONCE_BYTES));
     key.fill(0);
     cipher.setAAD(aad);
@@ -77,14 +78,70 @@ export class XaesKey {
     return plaintext;
   }
 
-  #deriveKey(nonce: Uint8Array): Buffer {
-    const blocks = Buffer.from(this.#template);
-    for (let at = 0; at < CONTEXT_BYTES; at += 1) {
-      blocks[4 + at]! ^= nonce[at]!;
-      blocks[BLOCK_BYTES + 4 + at]! ^= nonce[at]!;
+  /** The keys of one or more nonces: 32 bytes for each. */
+  #deriveKeys(nonces: Uint8Array): Buffer {
+    const count = nonces.length / NONCE_BYTES;
+    const blocks = Buffer.allocUnsafe(count * KEY_BYTES);
+    for (let one = 0; one < count; one += 1) {
+      const first = one * KEY_BYTES;
+      blocks.set(this.#template, first);
+      for (let at = 0; at < CONTEXT_BYTES; at += 1) {
+        const byte = nonces[one * NONCE_BYTES + at]!;
+        blocks[first + 4 + at]! ^= byte;
+        blocks[first + BLOCK_BYTES + 4 + at]! ^= byte;
+      }
     }
     return this.#aes.update(blocks);
   }
+}
+
+/** Nonces that nothing was sealed under yet, with their keys. */
+export class PreparedNonces implements Disposable {
+  readonly #nonces: Buffer;
+  readonly #keys: Buffer;
+  #left: number;
+
+  /** @param keys 32 bytes for each nonce */
+  constructor(nonces: Buffer, keys: Buffer) {
+    this.#nonces = nonces;
+    this.#keys = keys;
+    this.#left = nonces.length / NONCE_BYTES;
+  }
+
+  get left(): number {
+    return this.#left;
+  }
+
+  /** As `XaesKey.seal`, under the next of them, which is gone then. There must be one. */
+  seal(plaintext: Uint8Array, aad: Uint8Array, before: Uint8Array): Buffer {
+    if (this.#left === 0) throw new TypeError('no nonce is left');
+    this.#left -= 1;
+    const nonce = this.#nonces.subarray(this.#left * NONCE_BYTES, (this.#left + 1) * NONCE_BYTES);
+    const key = this.#keys.subarray(this.#left * KEY_BYTES, (this.#left + 1) * KEY_BYTES);
+    return sealUnder(key, nonce, plaintext, aad, before);
+  }
+
+  [Symbol.dispose](): void {
+    this.#left = 0;
+    this.#keys.fill(0);
+  }
+}
+
+/** The key is zeroed. */
+function sealUnder(key: Buffer, nonce: Buffer, plaintext: Uint8Array, aad: Uint8Array, before: Uint8Array): Buffer {
+  const cipher = createCipheriv('aes-256-gcm', key, nonce.subarray(CONTEXT_BYTES));
+  key.fill(0);
+  cipher.setAAD(aad);
+  const ciphertext = cipher.update(plaintext);
+  cipher.final();
+  const nonceAt = before.length;
+  const tagAt = nonceAt + NONCE_BYTES + ciphertext.length;
+  const sealed = Buffer.allocUnsafe(tagAt + TAG_BYTES);
+  sealed.set(before, 0);
+  sealed.set(nonce, nonceAt);
+  sealed.set(ciphertext, nonceAt + NONCE_BYTES);
+  sealed.set(cipher.getAuthTag(), tagAt);
+  return sealed;
 }
 
 /** Doubling in GF(2^128), as CMAC makes its subkey K1: SP 800-38B, section 6.1. */

@@ -10,7 +10,7 @@ import { createCipheriv, createDecipheriv, createHmac, hkdfSync, type CipherGCMT
 import { invalidCiphertext } from '../../errors.ts';
 import { lengthPrefixed } from '../../bytes/length-prefixed.ts';
 import { SecretBytes } from '../../crypto/secret-bytes.ts';
-import { XaesKey } from '../../crypto/xaes.ts';
+import { XaesKey, type PreparedNonces } from '../../crypto/xaes.ts';
 import type { Random } from '../../ports/random.ts';
 
 export const FIELD_KEY_BYTES = 32;
@@ -23,12 +23,17 @@ const SIV_BYTES = 16;
 const NO_IV = Buffer.alloc(0);
 const INDEX_KEY_BYTES = 32;
 const LABEL = 'claviger/field-key/v1';
+/** 3.5 KiB for each key that is busy. */
+const PREPARED_MAX = 64;
 const NO_SALT = Buffer.alloc(0);
 
 export class FieldKey implements Disposable {
   readonly #secret: SecretBytes;
   readonly #derived = new Map<string, SecretBytes>();
   #xaes: XaesKey | null = null;
+  #prepared: PreparedNonces | null = null;
+  /** One for a key that seals one value, more and more for one that seals many. */
+  #prepareNext = 1;
 
   /**
    * @param secret 32 bytes that become this object's
@@ -43,7 +48,11 @@ export class FieldKey implements Disposable {
 
   /** @returns header ‖ nonce ‖ ciphertext ‖ tag */
   sealRandom(header: Uint8Array, plaintext: Uint8Array, aad: Uint8Array, random: Random): Buffer {
-    return this.#randomised().seal(plaintext, aad, random, header);
+    if (this.#prepared === null || this.#prepared.left === 0) {
+      this.#prepared = this.#randomised().prepare(this.#prepareNext, random);
+      this.#prepareNext = Math.min(2 * this.#prepareNext, PREPARED_MAX);
+    }
+    return this.#prepared.seal(plaintext, aad, header);
   }
 
   /** @throws INVALID_CIPHERTEXT */
@@ -88,6 +97,7 @@ export class FieldKey implements Disposable {
 
   [Symbol.dispose](): void {
     this.#xaes = null;
+    this.#prepared?.[Symbol.dispose]();
     for (const secret of this.#derived.values()) secret[Symbol.dispose]();
     this.#derived.clear();
     this.#secret[Symbol.dispose]();

@@ -19,13 +19,12 @@ const OVERHEAD_BYTES: Readonly<Record<FieldKind, number>> = { random: 24 + 16, d
 /** Largest number of a field key: one that is rotated every second lives 68 years. */
 export const KEY_NUMBER_MAX = 2 ** 31 - 1;
 const NUMBER_BYTES_MAX = 5;
+const U32_BYTES = 4;
 const HEADER_BYTES_MAX = 2 + NUMBER_BYTES_MAX;
 /** Longest padding, so that a value of the greatest length can be padded. */
 export const PAD_BYTES_MAX = 1024;
 const STORED_BYTES_MAX = HEADER_BYTES_MAX + OVERHEAD_BYTES.random + VALUE_BYTES_MAX + 2 + PAD_BYTES_MAX;
 const STORED_TEXT_MAX = Math.ceil((STORED_BYTES_MAX * 4) / 3);
-/** base64url without padding, as a text column holds it. */
-const BASE64URL = /^[\w-]+$/;
 const LABEL = Buffer.from('claviger/field/v1');
 
 /** How values and index terms stand in the database: base64url in a text column, or bytes. */
@@ -36,35 +35,38 @@ export interface ParsedField {
   readonly kind: FieldKind;
   /** Number of the field key, from 1. */
   readonly number: number;
-  readonly header: Buffer;
   readonly body: Buffer;
 }
 
 /** Why something is no field value. */
 export type NoField = 'plaintext' | 'malformed' | 'version';
 
-/** Where a value belongs: what its additional data bind. Texts; empty where there is none. */
-export interface Place {
-  readonly tenant: string;
-  readonly table: string;
-  readonly column: string;
-  readonly row: string;
-  readonly subject: string;
-}
-
 export function encodeHeader(kind: FieldKind, number: number): Buffer {
   return Buffer.concat([Buffer.of(MAGIC, KINDS[kind]), encodeNumber(number)]);
 }
 
-/** The additional data of a value; a deterministic one is bound to no row and no subject, or equal ones would differ. */
-export function fieldAad(kind: FieldKind, header: Uint8Array, place: Place): Buffer {
-  const column = [place.tenant, place.table, place.column];
-  const parts = kind === 'random' ? [...column, place.row, place.subject] : column;
-  return lengthPrefixed(LABEL, header, ...parts.map((part) => Buffer.from(part)));
+/**
+ * What the additional data of a column's values begin with; of deterministic values it is all, because they are bound to no
+ * row and no subject, or equal ones would differ.
+ */
+export function columnAad(header: Uint8Array, tenant: string, table: string, column: string): Buffer {
+  return lengthPrefixed(LABEL, header, Buffer.from(tenant), Buffer.from(table), Buffer.from(column));
+}
+
+/** The additional data of a randomised value. */
+export function rowAad(column: Buffer, row: string, subject: string): Buffer {
+  const rowBytes = Buffer.byteLength(row);
+  const aad = Buffer.allocUnsafe(column.length + 2 * U32_BYTES + rowBytes + Buffer.byteLength(subject));
+  aad.set(column);
+  let at = aad.writeUInt32BE(rowBytes, column.length);
+  at += aad.write(row, at);
+  at = aad.writeUInt32BE(aad.length - at - U32_BYTES, at);
+  aad.write(subject, at);
+  return aad;
 }
 
 export function toStored(value: Buffer, storage: Storage): Stored {
-  return storage === 'text' ? value.toString('base64url') : new Uint8Array(value);
+  return storage === 'text' ? value.toString('base64url') : value;
 }
 
 /**
@@ -72,9 +74,9 @@ export function toStored(value: Buffer, storage: Storage): Stored {
  */
 export function storedBytes(stored: unknown): Buffer | null {
   if (stored instanceof Uint8Array) return Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength);
-  if (typeof stored !== 'string' || stored.length > STORED_TEXT_MAX || !BASE64URL.test(stored)) return null;
+  if (typeof stored !== 'string' || stored.length > STORED_TEXT_MAX) return null;
   const bytes = Buffer.from(stored, 'base64url');
-  // One text for each value: bits that are left over are zero.
+  // One text for each value: Node passes over what is no base64url, and over bits that are too many.
   return bytes.toString('base64url') === stored ? bytes : null;
 }
 
@@ -87,11 +89,10 @@ export function parseField(stored: unknown): ParsedField | NoField {
   if (kind === undefined) return 'version';
   const number = decodeNumber(bytes, 2);
   if (number === null) return 'malformed';
-  const header = bytes.subarray(0, number.end);
   const body = bytes.subarray(number.end);
   // A plaintext has at least the byte of its type.
   if (body.length <= OVERHEAD_BYTES[kind]) return 'malformed';
-  return { kind, number: number.value, header, body };
+  return { kind, number: number.value, body };
 }
 
 /** Unsigned LEB128, in as few bytes as can be. */

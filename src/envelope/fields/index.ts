@@ -33,3 +33,13 @@ export {
 } from './sql/database.ts';
 export { createFieldKeyTables, FIELD_KEYS_DDL, sqlKeyStore } from './sql/key-store.ts';
 export type { FieldType, JsonValue, ValueTypes } from './typed-value.ts';
+export type { FieldFailure, MaintenanceOptions, MaintenanceProgress } from './maintenance/options.ts';
+export { rotateFields, type RotatedTable, type RotateOptions, type RotateReport } from './maintenance/rotate.ts';
+export {
+  readmitSubject,
+  shredSubject,
+  type ShreddedTable,
+  type ShredOptions,
+  type ShredReceipt,
+} from './maintenance/shred.ts';
+export { verifyFields, type VerifiedTable, type VerifyReport } from './maintenance/verify.ts';

@@ -20,6 +20,7 @@ import {
   type FieldKeyScope,
   type FieldKeyStore,
   type KeyRing,
+  type NamedScope,
 } from './key-store.ts';
 
 /** Longest that a key may be kept: after so long every revocation and every shredding has reached everybody. */
@@ -48,13 +49,54 @@ export interface FieldKeysOptions {
   readonly clock: Clock;
 }
 
-/** What a call wants of a scope. */
-export interface Want {
-  readonly scope: FieldKeyScope;
+/**
+ * - `write`: the key to write with, made where there is none yet; refused where the subject was shredded.
+ * - `adopt`: the same, but null where the subject was shredded.
+ * - `rewrite`: the same, but null where there is none.
+ * - `search`: every key that is searched.
+ */
+type Purpose = 'write' | 'adopt' | 'rewrite' | 'search';
+
+const WRITING: readonly Purpose[] = ['write', 'adopt', 'rewrite'];
+
+interface Want {
+  readonly scope: NamedScope;
   /** Numbers that stand in values. */
-  readonly numbers: ReadonlySet<number>;
-  /** The key to write with, made where there is none yet; or all that are searched. */
-  readonly also: 'write' | 'search' | null;
+  readonly numbers: Set<number>;
+  readonly purposes: Set<Purpose>;
+}
+
+/** What a call wants of which scopes, each once. */
+export class Wants {
+  readonly #byName = new Map<string, Want>();
+  #last: Want | null = null;
+
+  get size(): number {
+    return this.#byName.size;
+  }
+
+  add(scope: NamedScope, purpose: Purpose): void {
+    this.#of(scope).purposes.add(purpose);
+  }
+
+  addNumber(scope: NamedScope, number: number): void {
+    this.#of(scope).numbers.add(number);
+  }
+
+  all(): readonly Want[] {
+    return [...this.#byName.values()];
+  }
+
+  #of(scope: NamedScope): Want {
+    if (this.#last?.scope === scope) return this.#last;
+    let want = this.#byName.get(scope.name);
+    if (want === undefined) {
+      want = { scope, numbers: new Set(), purposes: new Set() };
+      this.#byName.set(scope.name, want);
+    }
+    this.#last = want;
+    return want;
+  }
 }
 
 export interface HeldKey {
@@ -74,7 +116,7 @@ export interface ScopeKeys {
 
 /** Keys that live until it is disposed of. */
 export interface Lease extends Disposable {
-  of(scope: FieldKeyScope): ScopeKeys;
+  of(scope: NamedScope): ScopeKeys;
 }
 
 interface Entry {
@@ -124,15 +166,16 @@ export class FieldKeys implements Disposable {
   }
 
   /** @throws KEY_STATE where a key to write with is wanted of a subject that was shredded; what the service refuses with */
-  async lease(wants: readonly Want[]): Promise<Lease> {
+  async lease(wanted: Wants): Promise<Lease> {
+    const wants = wanted.all();
     const rings = await this.#ringsFor(wants);
     const used: Entry[] = [];
     const found = new Map<string, ScopeKeys>();
     try {
       const opened = await Promise.allSettled(
         wants.map(async (want) => {
-          const keys = await this.#openRing(want, rings.get(scopeName(want.scope))!, used);
-          found.set(scopeName(want.scope), keys);
+          const keys = await this.#openRing(want, rings.get(want.scope.name)!, used);
+          found.set(want.scope.name, keys);
         }),
       );
       for (const one of opened) if (one.status === 'rejected') throw one.reason;
@@ -141,7 +184,7 @@ export class FieldKeys implements Disposable {
       throw error;
     }
     this.#trim();
-    return { of: (scope) => found.get(scopeName(scope))!, [Symbol.dispose]: () => this.#release(used) };
+    return { of: (scope) => found.get(scope.name)!, [Symbol.dispose]: () => this.#release(used) };
   }
 
   /** Zeroes and forgets every key; those in use when their calls end. */
@@ -173,8 +216,11 @@ export class FieldKeys implements Disposable {
       service.generateDataKey({ key, bytes: FIELD_KEY_BYTES, context: wrapContext(scope, number) }),
     );
     plaintext?.fill(0);
+    const { set, tenant, subject } = scope;
     return {
-      ...scope,
+      set,
+      tenant,
+      subject,
       ...at,
       number,
       state: 'live',
@@ -190,9 +236,9 @@ export class FieldKeys implements Disposable {
     const found = new Map<string, CachedRing>();
     const look = async (asked: readonly Want[], after: number): Promise<void> => {
       const rings = await this.#load(asked, after);
-      asked.forEach(({ scope }, at) => found.set(scopeName(scope), rings[at]!));
+      asked.forEach(({ scope }, at) => found.set(scope.name, rings[at]!));
     };
-    const ringOfWant = ({ scope }: Want): CachedRing => found.get(scopeName(scope))!;
+    const ringOfWant = ({ scope }: Want): CachedRing => found.get(scope.name)!;
     await look(wants, NO_QUERY);
 
     const unmade = wants.filter((want) => isUnmade(want, ringOfWant(want).ring));
@@ -222,8 +268,7 @@ export class FieldKeys implements Disposable {
   async #load(wants: readonly Want[], after: number): Promise<readonly CachedRing[]> {
     const nowMs = this.#options.clock.now();
     const asked: string[] = [];
-    const rings = wants.map(({ scope }): string | Promise<CachedRing> => {
-      const name = scopeName(scope);
+    const rings = wants.map(({ scope: { name } }): string | Promise<CachedRing> => {
       const cached = this.#rings.get(name);
       if (cached !== undefined && cached.query > after && !this.#isOver(cached, nowMs)) {
         // Used last, so dropped last.
@@ -238,18 +283,17 @@ export class FieldKeys implements Disposable {
     });
     if (asked.length > 0) {
       const names = new Set(asked);
-      const scopes = wants.map(({ scope }) => scope).filter((scope) => names.has(scopeName(scope)));
+      const scopes = wants.map(({ scope }) => scope).filter(({ name }) => names.has(name));
       this.#query(scopes, nowMs);
     }
     return Promise.all(rings.map((ring) => (typeof ring === 'string' ? this.#loading.get(ring)!.ring : ring)));
   }
 
-  #query(scopes: readonly FieldKeyScope[], atMs: number): void {
+  #query(scopes: readonly NamedScope[], atMs: number): void {
     this.#queries += 1;
     const query = this.#queries;
     const rows = this.#options.store.find(scopes).then((found) => Map.groupBy(found, scopeName));
-    for (const scope of scopes) {
-      const name = scopeName(scope);
+    for (const { name } of scopes) {
       const ring = rows
         .then((byScope) => this.#keep(name, byScope.get(name) ?? [], query, atMs))
         .finally(() => {
@@ -283,8 +327,8 @@ export class FieldKeys implements Disposable {
   }
 
   /** @returns the query after which the key is seen by all later ones */
-  #makeFirst(scope: FieldKeyScope): Promise<number> {
-    const name = scopeName(scope);
+  #makeFirst(scope: NamedScope): Promise<number> {
+    const { name } = scope;
     const underWay = this.#making.get(name);
     if (underWay !== undefined) return underWay;
     const made = this.make(scope, 1, { madeAtMs: this.#options.clock.now(), activeFromMs: 0 })
@@ -295,10 +339,15 @@ export class FieldKeys implements Disposable {
     return made;
   }
 
-  async #openRing({ scope, numbers, also }: Want, { ring, entries }: CachedRing, used: Entry[]): Promise<ScopeKeys> {
-    const writing = also === 'write' ? writingKey(ring, this.#options.clock.now()) : null;
-    if (also === 'write' && writing === null) throw shredded(scope, ring.shreddedAtMs);
-    const searched = also === 'search' ? searchedNumbers(ring) : [];
+  async #openRing(
+    { scope, numbers, purposes }: Want,
+    { ring, entries }: CachedRing,
+    used: Entry[],
+  ): Promise<ScopeKeys> {
+    const writes = WRITING.some((purpose) => purposes.has(purpose));
+    const writing = writes ? writingKey(ring, this.#options.clock.now()) : null;
+    if (purposes.has('write') && writing === null) throw shredded(scope, ring.shreddedAtMs);
+    const searched = purposes.has('search') ? searchedNumbers(ring) : [];
     const wanted = new Set([...numbers, ...searched, ...(writing === null ? [] : [writing.number])]);
     const open = [...wanted].filter((number) => entries.has(number));
     const keys = new Map<number, FieldKey>();
@@ -394,8 +443,8 @@ export class FieldKeys implements Disposable {
   }
 }
 
-function isUnmade({ also }: Want, ring: KeyRing): boolean {
-  return also === 'write' && ring.newest === 0;
+function isUnmade({ purposes }: Want, ring: KeyRing): boolean {
+  return (purposes.has('write') || purposes.has('adopt')) && ring.newest === 0;
 }
 
 function lacksNumber({ numbers }: Want, ring: KeyRing): boolean {

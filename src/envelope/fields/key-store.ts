@@ -45,8 +45,8 @@ export interface FieldKeyStore {
   insertAbsent(rows: readonly FieldKeyRow[]): Promise<void>;
   /** The scopes of a set behind one, in a fixed order; from the first where `after` is null. */
   scopes(set: string, after: FieldKeyScope | null, limit: number): Promise<readonly FieldKeyScope[]>;
-  /** Live keys with a smaller number become retired. */
-  retire(scope: FieldKeyScope, belowNumber: number): Promise<void>;
+  /** Of a set's own keys (those without subject), the live ones that a newer one has replaced by now become retired. */
+  retire(set: string, nowMs: number): Promise<void>;
   /** Every key of the scope becomes a tombstone. @returns how many were none yet */
   shred(scope: FieldKeyScope, atMs: number): Promise<number>;
   /** What a job has noted, as JSON; null where there is none. */
@@ -99,6 +99,15 @@ export function writingKey(ring: KeyRing, nowMs: number): FieldKeyRow | null {
 /** Numbers under which values may stand that a search is to find. */
 export function searchedNumbers(ring: KeyRing): readonly number[] {
   return [...ring.usable.values()].filter(({ state }) => state === 'live').map(({ number }) => number);
+}
+
+/** A scope with its name, made once for many rows. */
+export interface NamedScope extends FieldKeyScope {
+  readonly name: string;
+}
+
+export function namedScope(set: string, tenant: string, subject: string): NamedScope {
+  return { set, tenant, subject, name: scopeName({ set, tenant, subject }) };
 }
 
 /** One text for each scope, for maps. */

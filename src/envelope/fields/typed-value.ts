@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { isUtf8 } from 'node:buffer';
 import { invalidCiphertext } from '../../errors.ts';
 
 export type JsonValue =
@@ -36,17 +37,18 @@ const PADDED = 0x80;
 /** Begins the padding, as in ISO/IEC 9797-1, method 2. */
 const PAD_START = 0x80;
 const NUMBER_BYTES = 8;
+const SHORT_TEXT = 1024;
 
 interface Codec {
   readonly tag: number;
-  /** The encoding behind the byte of the type. @throws ValueError */
+  /** One byte that is free for the type, then the encoding. @throws ValueError */
   readonly encode: (value: unknown) => Buffer;
   /** @throws INVALID_CIPHERTEXT where the encoding is not the canonical one */
   readonly decode: (bytes: Buffer) => unknown;
 }
 
 const CODECS: Readonly<Record<FieldType, Codec>> = {
-  string: { tag: 1, encode: (value) => Buffer.from(textOf(value)), decode: decodeText },
+  string: { tag: 1, encode: (value) => encodeText(textOf(value)), decode: decodeText },
   number: { tag: 2, encode: encodeNumber, decode: decodeNumber },
   bigint: { tag: 3, encode: encodeBigint, decode: decodeBigint },
   date: { tag: 4, encode: encodeDate, decode: decodeDate },
@@ -71,17 +73,14 @@ export function isFieldType(name: unknown): name is FieldType {
 export function encodeValue(type: FieldType, value: unknown, padTo: number): Buffer {
   const { tag, encode } = CODECS[type];
   const encoded = encode(value);
-  if (encoded.length > VALUE_BYTES_MAX) throw new ValueError(`takes values of at most ${VALUE_BYTES_MAX} bytes`);
-  if (padTo === 0) {
-    const plaintext = Buffer.allocUnsafeSlow(1 + encoded.length);
-    plaintext[0] = tag;
-    plaintext.set(encoded, 1);
-    return plaintext;
-  }
-  const plaintext = Buffer.alloc(Math.ceil((encoded.length + 2) / padTo) * padTo);
+  if (encoded.length - 1 > VALUE_BYTES_MAX) throw new ValueError(`takes values of at most ${VALUE_BYTES_MAX} bytes`);
+  encoded[0] = tag;
+  if (padTo === 0) return encoded;
+  const plaintext = Buffer.alloc(Math.ceil((encoded.length + 1) / padTo) * padTo);
+  plaintext.set(encoded);
   plaintext[0] = tag | PADDED;
-  plaintext.set(encoded, 1);
-  plaintext[1 + encoded.length] = PAD_START;
+  plaintext[encoded.length] = PAD_START;
+  encoded.fill(0);
   return plaintext;
 }
 
@@ -112,21 +111,22 @@ function textOf(value: unknown): string {
   return value;
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+function encodeText(text: string): Buffer {
+  // Three bytes for each unit are enough in any case; short texts are so written without being measured first.
+  const bytes = Buffer.allocUnsafe(1 + (text.length <= SHORT_TEXT ? 3 * text.length : Buffer.byteLength(text)));
+  return bytes.subarray(0, 1 + bytes.write(text, 1));
+}
 
 function decodeText(bytes: Buffer): string {
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    throw invalidCiphertext();
-  }
+  if (!isUtf8(bytes)) throw invalidCiphertext();
+  return bytes.toString();
 }
 
 function encodeNumber(value: unknown): Buffer {
   if (typeof value !== 'number') throw new ValueError(`takes a number, not ${kindOf(value)}`);
   if (!Number.isFinite(value)) throw new ValueError('takes finite numbers: neither NaN nor an infinity');
-  const bytes = Buffer.allocUnsafe(NUMBER_BYTES);
-  bytes.writeDoubleBE(value);
+  const bytes = Buffer.allocUnsafe(1 + NUMBER_BYTES);
+  bytes.writeDoubleBE(value, 1);
   return bytes;
 }
 
@@ -143,18 +143,14 @@ function encodeBigint(value: unknown): Buffer {
   const bits = (value < 0n ? ~value : value).toString(2).length + (value === 0n || value === -1n ? 0 : 1);
   const length = Math.max(1, Math.ceil(bits / 8));
   if (length > BIGINT_BYTES_MAX) throw new ValueError(`takes bigints of at most ${BIGINT_BYTES_MAX} bytes`);
-  return Buffer.from(
-    BigInt.asUintN(8 * length, value)
-      .toString(16)
-      .padStart(2 * length, '0'),
-    'hex',
-  );
+  const digits = BigInt.asUintN(8 * length, value).toString(16);
+  return Buffer.from(digits.padStart(2 * (1 + length), '0'), 'hex');
 }
 
 function decodeBigint(bytes: Buffer): bigint {
   if (bytes.length === 0 || bytes.length > BIGINT_BYTES_MAX) throw invalidCiphertext();
   const value = BigInt.asIntN(8 * bytes.length, BigInt(`0x${bytes.toString('hex')}`));
-  if (!encodeBigint(value).equals(bytes)) throw invalidCiphertext();
+  if (!encodeBigint(value).subarray(1).equals(bytes)) throw invalidCiphertext();
   return value;
 }
 
@@ -163,8 +159,8 @@ function encodeDate(value: unknown): Buffer {
   if (!(value instanceof Date)) throw new ValueError(`takes a Date, not ${kindOf(value)}`);
   const ms = value.getTime();
   if (Number.isNaN(ms)) throw new ValueError('takes valid dates');
-  const bytes = Buffer.allocUnsafe(NUMBER_BYTES);
-  bytes.writeBigInt64BE(BigInt(ms));
+  const bytes = Buffer.allocUnsafe(1 + NUMBER_BYTES);
+  bytes.writeBigInt64BE(BigInt(ms), 1);
   return bytes;
 }
 
@@ -177,7 +173,7 @@ function decodeDate(bytes: Buffer): Date {
 
 function encodeJson(value: unknown): Buffer {
   requireJson(value, 0);
-  return Buffer.from(JSON.stringify(value));
+  return encodeText(JSON.stringify(value));
 }
 
 function decodeJson(bytes: Buffer): unknown {
@@ -214,12 +210,14 @@ function requireJson(value: unknown, depth: number): void {
 
 function encodeBytes(value: unknown): Buffer {
   if (!(value instanceof Uint8Array)) throw new ValueError(`takes a Uint8Array, not ${kindOf(value)}`);
-  return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  const bytes = Buffer.allocUnsafe(1 + value.length);
+  bytes.set(value, 1);
+  return bytes;
 }
 
 function encodeBoolean(value: unknown): Buffer {
   if (typeof value !== 'boolean') throw new ValueError(`takes a boolean, not ${kindOf(value)}`);
-  return Buffer.of(value ? 1 : 0);
+  return Buffer.of(0, value ? 1 : 0);
 }
 
 function decodeBoolean(bytes: Buffer): boolean {

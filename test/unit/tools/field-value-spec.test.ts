@@ -10,7 +10,8 @@ import { declare } from '../../../src/envelope/fields/declaration.ts';
 import { FieldKey } from '../../../src/envelope/fields/field-key.ts';
 import {
   encodeHeader,
-  fieldAad,
+  rowAad,
+  columnAad,
   parseField,
   toStored,
   type FieldKind,
@@ -22,7 +23,6 @@ import { mustRun, ROOT } from '../../../tools/run.ts';
 const PAGE = readFileSync(join(ROOT, 'spec/field-value.md'), 'utf8');
 const KEY = new FieldKey(Buffer.from(Array.from({ length: 32 }, (_, at) => at)));
 const NONCE = Buffer.from(Array.from({ length: 24 }, (_, at) => 0x40 + at));
-const PLACE = { tenant: 'acme', table: 'customers', column: 'email', row: '42', subject: 'c7' };
 const COLUMNS: Readonly<Record<FieldKind, string>> = { random: 'email', deterministic: 'iban' };
 
 /** The value of an example: the n-th block of hexadecimal digits. */
@@ -34,7 +34,8 @@ function example(kind: FieldKind): Buffer {
 for (const kind of ['random', 'deterministic'] as const) {
   test(`the ${kind} example is what our code makes of the same inputs, and opens`, () => {
     const header = encodeHeader(kind, 1);
-    const aad = fieldAad(kind, header, { ...PLACE, column: COLUMNS[kind] });
+    const column = columnAad(header, 'acme', 'customers', COLUMNS[kind]);
+    const aad = kind === 'random' ? rowAad(column, '42', 'c7') : column;
     const plaintext = encodeValue('string', 'hello', 0);
     const sealed =
       kind === 'random'

@@ -80,10 +80,15 @@ export function sqlKeyStore(database: SqlDatabase): FieldKeyStore {
       return rows.map(({ tenant, subject }) => ({ set, tenant: String(tenant), subject: String(subject) }));
     },
 
-    retire: async ({ set, tenant, subject }, belowNumber) => {
+    retire: async (set, nowMs) => {
       await database.run(
-        `UPDATE claviger_field_keys SET state = 'retired' WHERE key_set = ? AND tenant = ? AND subject = ? AND number < ? AND state = 'live'`,
-        [set, tenant, subject, belowNumber],
+        `UPDATE claviger_field_keys SET state = 'retired'
+WHERE key_set = ? AND subject = '' AND state = 'live' AND number < (
+  SELECT MAX(newer.number) FROM claviger_field_keys newer
+  WHERE newer.key_set = claviger_field_keys.key_set AND newer.tenant = claviger_field_keys.tenant
+    AND newer.subject = '' AND newer.state = 'live' AND newer.active_from_ms <= ?
+)`,
+        [set, nowMs],
       );
     },
 
