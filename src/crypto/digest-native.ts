@@ -2,8 +2,8 @@
  * Signatures over a digest by the OpenSSL inside Node, called through node:ffi: ECDSA over any digest, Ed25519ph
  * (RFC 8032, section 5.1) over SHA-512, ML-DSA over the external mu (FIPS 204, algorithm 7, line 6).
  *
- * node:ffi is experimental. This module is the only one that knows it; where it is missing, forbidden, or does not sign
- * as it should, `nativeDigests` is null and `digest-portable.ts` takes its place.
+ * node:ffi is experimental. Where it is missing, forbidden, or does not sign as it should, `nativeDigests` is null and
+ * `digest-portable.ts` takes its place.
  *
  * A context belongs to one key object of one thread and is freed after it.
  *
@@ -12,6 +12,7 @@
 import { generateKeyPairSync, hash, verify, type KeyObject } from 'node:crypto';
 import type * as Ffi from 'node:ffi';
 import { specRow, type Spec } from '../model/spec.ts';
+import { loadFfi } from './ffi.ts';
 
 /** A way to sign and verify digests with the keys of the families ec, ed25519 and ml-dsa. */
 export interface DigestSigner {
@@ -54,17 +55,6 @@ function open(): DigestSigner | null {
     return signsRight(signer) ? signer : null;
   } catch {
     return null;
-  }
-}
-
-/** Loads the module without its warning that it may change: the caller falls back if it does. */
-function loadFfi(): typeof Ffi {
-  const inherited = Object.getOwnPropertyDescriptor(process, 'emitWarning')!;
-  process.emitWarning = () => undefined;
-  try {
-    return process.getBuiltinModule('node:ffi');
-  } finally {
-    Object.defineProperty(process, 'emitWarning', inherited);
   }
 }
 

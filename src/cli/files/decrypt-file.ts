@@ -17,7 +17,7 @@ import { UsageError } from '../usage-error.ts';
 import { requireBinaryOutput } from './encrypt-file.ts';
 import { KIND_BYTES, kindOf, type FileKind } from './kind.ts';
 import { messageReport } from './message-report.ts';
-import { decryptTo, opener } from './message.ts';
+import { decryptTo, decryptWhole } from './message.ts';
 import { meter } from './meter.ts';
 import type { Places } from './places.ts';
 import { openSource, wholeOf, type Source } from './source.ts';
@@ -85,9 +85,8 @@ async function openBlob(session: Session, ciphertext: Buffer, options: DecryptFi
 
 async function openShort(session: Session, message: Buffer, options: DecryptFileOptions): Promise<Opened> {
   const { keys, context = {}, commitmentPolicy } = options;
-  const { plaintext, header } = await opener({ service: session.client(), keys, commitmentPolicy }).decrypt(message, {
-    context,
-  });
+  const service = session.client();
+  const { plaintext, header } = await decryptWhole(message, { service, keys, context, commitmentPolicy });
   return {
     plaintext,
     report: messageReport({ header, bytesRead: message.length, bytesWritten: plaintext.length }),
@@ -104,6 +103,9 @@ async function deliver(
 ): Promise<void> {
   if (!ofFiles || output === undefined) {
     writeResult(session, { ...report, plaintext }, plaintext, { ...options, output }, true);
+    // A pipe takes some of it and holds the rest, which is not to change until it is taken.
+    const { stream } = session.terminal.output;
+    await new Promise<void>((resolve) => stream.write('', () => resolve()));
     return;
   }
   if (options.base64 || options.hex) throw new UsageError('--base64 and --hex go with -o; --out takes the bytes');

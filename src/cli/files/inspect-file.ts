@@ -3,19 +3,22 @@
  *
  * @module
  */
-import { readMessageHeader, type MessageHeader } from '../../envelope/index.ts';
+import type { MessageHeader } from '../../envelope/index.ts';
 import { ClavigerError } from '../../errors.ts';
 import { rawOrBase64 } from '../input.ts';
 import type { Session } from '../session.ts';
 import { plain, record } from '../table.ts';
 import { bodySizeOf, type BodySize } from './body-size.ts';
 import { blobWords, describeBlob, describeKeys, suiteText, type DescribedBlob, type DescribedKey } from './describe.ts';
+import { headerOf } from './header-of.ts';
 import { KIND_BYTES, kindOf } from './kind.ts';
 import { openSource, type Source } from './source.ts';
 
 /** No blob is longer, nor base64 text of one. */
 const SHORT_BYTES_MAX = 64 * 1024;
-const HEADER_STEP_BYTES = 64 * 1024;
+
+/** Longest sealed file that there is. */
+const SEALED_BYTES_MAX = 4 * 1024 * 1024;
 
 const UNVERIFIED = 'nothing of this is verified: anybody can have written it. What opens with `claviger decrypt` is';
 
@@ -46,6 +49,8 @@ export async function inspectFile(session: Session, path: string): Promise<void>
   const bytes = await source.first(SHORT_BYTES_MAX + 1);
   const blob = bytes.length > SHORT_BYTES_MAX ? null : describeBlob(rawOrBase64(bytes));
   if (blob !== null) return showBlob(session, blob);
+  const sealed = describeSealed(await source.first(SEALED_BYTES_MAX));
+  if (sealed !== null) return showSealed(session, sealed);
   if (kind === 'base64')
     throw new ClavigerError(
       'INVALID_ARGUMENT',
@@ -53,7 +58,7 @@ export async function inspectFile(session: Session, path: string): Promise<void>
     );
   throw new ClavigerError(
     'INVALID_ARGUMENT',
-    `${source.name} is neither a message of the AWS Encryption SDK nor a ciphertext blob`,
+    `${source.name} is neither a message of the AWS Encryption SDK, nor a ciphertext blob, nor sealed configuration`,
   );
 }
 
@@ -79,20 +84,32 @@ async function inspectMessage(source: Source): Promise<InspectedMessage> {
   };
 }
 
-/**
- * The header at the beginning of a source.
- *
- * @throws INVALID_CIPHERTEXT where it is cut off or malformed; LIMIT_EXCEEDED
- */
-export async function headerOf(source: Source): Promise<MessageHeader> {
-  for (let bytes = HEADER_STEP_BYTES; ; bytes *= 2) {
-    const first = await source.first(bytes);
-    const read = readMessageHeader(first);
-    if (read !== null) return read.header;
-    if (first.length < bytes) {
-      throw new ClavigerError('INVALID_CIPHERTEXT', `${source.name} begins as a message, but ends within its header`);
-    }
-  }
+interface DescribedSealed {
+  readonly format: 'sealed-configuration';
+  /** Values that are sealed. */
+  readonly values: number;
+  readonly keys: readonly string[];
+}
+
+/** Null for what does not say that it is sealed configuration (spec/sealed-config.md). */
+function describeSealed(bytes: Buffer): DescribedSealed | null {
+  const text = bytes.toString('utf8');
+  if (!text.includes('sealed by Claviger')) return null;
+  const keys = new Set([...text.matchAll(/arn:[a-z-]+:kms:[\w-]+:\d{12}:key\/[\w-]+/g)].map(([arn]) => arn));
+  return { format: 'sealed-configuration', values: [...text.matchAll(/claviger:v1:/g)].length, keys: [...keys] };
+}
+
+function showSealed(session: Session, sealed: DescribedSealed): void {
+  session.answer(sealed, () =>
+    [
+      record([
+        ['format', 'sealed configuration of Claviger, version 1; `claviger unseal` opens it'],
+        ['values', String(sealed.values)],
+        ...sealed.keys.map((key, at): readonly [string, string] => [`key ${at + 1}`, key]),
+      ]),
+      session.terminal.styled('dim', UNVERIFIED),
+    ].join('\n'),
+  );
 }
 
 function showMessage(session: Session, message: InspectedMessage): void {

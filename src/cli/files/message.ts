@@ -10,6 +10,7 @@ import { Envelope, type CommitmentPolicy, type MessageHeader } from '../../envel
 import type { KeyService } from '../../envelope/key-service.ts';
 import { ClavigerError } from '../../errors.ts';
 import type { EncryptionContext } from '../../model/encryption-context.ts';
+import { remembering } from './remembering.ts';
 import type { Source } from './source.ts';
 import type { Target } from './target.ts';
 
@@ -53,21 +54,37 @@ export async function encryptTo(
   target: Target,
   request: EncryptRequest,
 ): Promise<Transferred & { readonly missingHomes: readonly string[] }> {
-  const { service, keys, context, requiredContext, onBytes } = request;
+  const { keys, context, requiredContext, onBytes } = request;
+  const { service, reasonOf } = remembering(request.service);
   // A file that only some of the named keys open is not what was asked for.
   const keyring = clavigerKeyring(service, { keys, wrapQuorum: keys.length });
   const transform = new Envelope({ keyring, requiredContext }).encryptTransform({
     context,
     frameBytes: request.frameBytes ?? frameBytesOf(source.bytes),
   });
-  const done = await transfer(source, transform, target, onBytes);
+  const done = await transfer(source, transform, target, onBytes, reasonOf);
   return { ...done, missingHomes: await transform.missingHomes };
 }
 
 /** Decrypts the whole of a source; the target is not finished yet, and may hold plaintext where this throws. */
 export async function decryptTo(source: Source, target: Target, request: DecryptRequest): Promise<Transferred> {
   const { context, onBytes } = request;
-  return transfer(source, opener(request).decryptTransform({ context }), target, onBytes);
+  const { service, reasonOf } = remembering(request.service);
+  const transform = opener({ ...request, service }).decryptTransform({ context });
+  return transfer(source, transform, target, onBytes, reasonOf);
+}
+
+/** The plaintext of a message that is held whole. */
+export async function decryptWhole(
+  message: Uint8Array,
+  request: Omit<DecryptRequest, 'onBytes'>,
+): Promise<{ readonly plaintext: Buffer; readonly header: MessageHeader }> {
+  const { service, reasonOf } = remembering(request.service);
+  try {
+    return await opener({ ...request, service }).decrypt(message, { context: request.context });
+  } catch (error) {
+    throw reasonOf(error);
+  }
 }
 
 /** What opens messages under the keys of a request. */
@@ -86,6 +103,7 @@ async function transfer(
   transform: Transform & { readonly header: Promise<MessageHeader> },
   target: Target,
   onBytes: (bytes: number) => void,
+  reasonOf: (error: unknown) => unknown,
 ): Promise<Transferred> {
   let bytesRead = 0;
   let bytesWritten = 0;
@@ -101,7 +119,7 @@ async function transfer(
   try {
     await pipeline(Readable.from(counted(), { objectMode: false }), transform, target.stream, { end: target.isAtomic });
   } catch (error) {
-    throw brokenPipe(error, target);
+    throw brokenPipe(reasonOf(error), target);
   }
   return { header: await transform.header, bytesRead, bytesWritten };
 }

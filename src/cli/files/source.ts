@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { close, fstatSync, openSync, read, type Stats } from 'node:fs';
+import { close, constants, fstatSync, openSync, read, type Stats } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { ClavigerError } from '../../errors.ts';
@@ -40,11 +40,14 @@ export function openSource(terminal: Terminal, path: string | undefined): Source
   return new StreamSource(terminal.input.stream);
 }
 
-/** @throws ClavigerError where it cannot be read, or is a folder */
-export function fileSource(path: string): Source {
+/**
+ * @param flags of open(2), beside that it is only read
+ * @throws ClavigerError where it cannot be read
+ */
+export function fileSource(path: string, flags = 0): Source {
   let fd: number;
   try {
-    fd = openSync(path, 'r');
+    fd = openSync(path, constants.O_RDONLY | flags);
   } catch (cause) {
     throw fileError('read', path, cause);
   }

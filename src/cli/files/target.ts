@@ -1,27 +1,28 @@
 /**
- * Where a file goes: under a name of its own in the target's folder until it is whole and on the disk, and then under the
- * target's name, in one step. So nobody ever sees half a file, and what was there before stays until then.
+ * Where a file goes: into the target's folder without a name, or under one of its own, until it is whole and on the disk,
+ * and then under the target's name, in one step. So nobody ever sees half a file, and what was there before stays until then.
  *
  * Standard output, pipes and devices take bytes as they come.
  *
  * @module
  */
 import {
-  chmodSync,
-  chownSync,
   close,
+  closeSync,
   createWriteStream,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
   fsync,
   fsyncSync,
-  closeSync,
+  futimesSync,
   linkSync,
   lstatSync,
   openSync,
   realpathSync,
   renameSync,
+  rmSync,
   statSync,
-  unlinkSync,
-  utimesSync,
   writev,
   type Stats,
 } from 'node:fs';
@@ -32,6 +33,7 @@ import { promisify } from 'node:util';
 import { ClavigerError } from '../../errors.ts';
 import { fileError } from '../input.ts';
 import type { Terminal } from '../terminal.ts';
+import { openNameless } from './nameless.ts';
 import type { Unfinished } from './unfinished.ts';
 
 /** What waits while a write is under way. */
@@ -41,6 +43,9 @@ const PIECES_MAX = 1024;
 /** Until it is whole. */
 const OWNER_ONLY = 0o600;
 const PERMISSIONS = 0o777;
+
+/** What is left where a process is killed, or the power goes. */
+export const TEMPORARY_NAME = /^\.claviger-[0-9a-f]{16}\.tmp$/;
 
 const syncFd = promisify(fsync);
 const closeFd = promisify(close);
@@ -100,10 +105,9 @@ class FileTarget implements Target {
   readonly isAtomic = true;
   readonly stream: Writable;
   readonly #path: string;
-  readonly #temporary: string;
   readonly #there: Stats | null;
   readonly #options: TargetOptions;
-  readonly #fd: number;
+  readonly #unnamed: Unnamed;
   #isOpen = true;
 
   constructor(path: string, name: string, there: Stats | null, options: TargetOptions) {
@@ -111,28 +115,20 @@ class FileTarget implements Target {
     this.#path = path;
     this.#there = there;
     this.#options = options;
-    if (!mayReplace(there, options)) throw existsAlready(name);
-    this.#temporary = join(dirname(path), `.claviger-${randomBytes(8).toString('hex')}.tmp`);
-    options.unfinished.add(this.#temporary);
-    try {
-      this.#fd = openSync(this.#temporary, 'wx', options.insteadOf === undefined ? options.mode : OWNER_ONLY);
-    } catch (cause) {
-      options.unfinished.delete(this.#temporary);
-      throw fileError('write', name, cause);
-    }
-    this.stream = fileStream(this.#fd, name);
+    if (!mayReplace(there, options)) throw existsAlready(path);
+    this.#unnamed = openUnnamed(path, options);
+    this.stream = fileStream(this.#unnamed.fd, name);
   }
 
   async finish(): Promise<void> {
-    const { insteadOf, unfinished } = this.#options;
+    const { insteadOf } = this.#options;
+    const { fd } = this.#unnamed;
     try {
-      await syncFd(this.#fd);
-      await this.#close();
       const before = insteadOf ?? this.#there;
-      if (before !== null) chmodSync(this.#temporary, before.mode & PERMISSIONS);
-      if (insteadOf !== undefined) keepOwnerAndTimes(this.#temporary, insteadOf);
-      this.#rename();
-      unfinished.delete(this.#temporary);
+      if (insteadOf !== undefined) keepOwnerAndTimes(fd, insteadOf);
+      if (before !== null) fchmodSync(fd, before.mode & PERMISSIONS);
+      await syncFd(fd);
+      this.#giveName();
       syncFolder(dirname(this.#path));
     } catch (cause) {
       if (cause instanceof ClavigerError) throw cause;
@@ -140,34 +136,15 @@ class FileTarget implements Target {
     }
   }
 
-  #rename(): void {
+  #giveName(): void {
     const { insteadOf } = this.#options;
     const there = statOf(this.#path);
     if (insteadOf !== undefined && (there === null || !isSame(there, insteadOf))) {
       throw new ClavigerError('CONFLICT', `\`${this.#path}\` was changed meanwhile, and is left as it is now`);
     }
-    if (this.#options.force || insteadOf !== undefined || there !== null) {
-      if (!mayReplace(there, this.#options)) throw existsAlready(this.#path);
-      renameSync(this.#temporary, this.#path);
-      return;
-    }
-    try {
-      // Unlike a rename, it does not replace what somebody else has put there meanwhile.
-      linkSync(this.#temporary, this.#path);
-    } catch (cause) {
-      const { code } = cause as NodeJS.ErrnoException;
-      if (code === 'EEXIST') throw existsAlready(this.#path);
-      // A file system without hard links.
-      renameSync(this.#temporary, this.#path);
-      return;
-    }
-    unlinkSync(this.#temporary);
-  }
-
-  async #close(): Promise<void> {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    await closeFd(this.#fd);
+    if (!mayReplace(there, this.#options)) throw existsAlready(this.#path);
+    if (there !== null) this.#unnamed.replace(this.#path);
+    else if (!this.#unnamed.link(this.#path)) throw existsAlready(this.#path);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -178,13 +155,66 @@ class FileTarget implements Target {
         this.stream.destroy();
       });
     }
-    await this.#close();
-    try {
-      unlinkSync(this.#temporary);
-    } catch {
-      // It has its name, or never was.
+    if (this.#isOpen) {
+      this.#isOpen = false;
+      await closeFd(this.#unnamed.fd);
     }
-    this.#options.unfinished.delete(this.#temporary);
+    this.#unnamed.remove();
+  }
+}
+
+/** A file that is being written, and has not its name yet. */
+interface Unnamed {
+  readonly fd: number;
+  /** Names it; false where there is something of this name. */
+  readonly link: (path: string) => boolean;
+  /** Names it, in place of what has the name. */
+  readonly replace: (path: string) => void;
+  /** Nothing of it is left, unless it has its name. */
+  readonly remove: () => void;
+}
+
+function openUnnamed(path: string, { unfinished, insteadOf, mode }: TargetOptions): Unnamed {
+  const folder = dirname(path);
+  const openMode = insteadOf === undefined ? mode : OWNER_ONLY;
+  const temporary = join(folder, `.claviger-${randomBytes(8).toString('hex')}.tmp`);
+  const remove = (): void => {
+    rmSync(temporary, { force: true });
+    unfinished.delete(temporary);
+  };
+  const rename = (to: string): void => {
+    renameSync(temporary, to);
+    unfinished.delete(temporary);
+  };
+  unfinished.add(temporary);
+  const nameless = openNameless(folder, openMode);
+  if (nameless !== null) {
+    const { fd, nameIt } = nameless;
+    const replace = (to: string): void => {
+      if (!nameIt(temporary)) throw new ClavigerError('INTERNAL', `the system gives \`${to}\` no name`);
+      rename(to);
+    };
+    return { fd, link: nameIt, replace, remove };
+  }
+  try {
+    const fd = openSync(temporary, 'wx', openMode);
+    return { fd, link: (to) => linkOnce(temporary, to, rename), replace: rename, remove };
+  } catch (cause) {
+    unfinished.delete(temporary);
+    throw fileError('write', path, cause);
+  }
+}
+
+/** Unlike a rename, a link does not replace what somebody else has put there meanwhile. */
+function linkOnce(from: string, to: string, rename: (to: string) => void): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    // A file system without links.
+    rename(to);
+    return true;
   }
 }
 
@@ -237,13 +267,10 @@ function isSame(now: Stats, then: Stats): boolean {
   return now.ino === then.ino && now.dev === then.dev && now.size === then.size && now.mtimeMs === then.mtimeMs;
 }
 
-function keepOwnerAndTimes(path: string, { uid, gid, atimeMs, mtimeMs, mode }: Stats): void {
-  const own = statSync(path);
-  if (own.uid !== uid || own.gid !== gid) {
-    chownSync(path, uid, gid);
-    chmodSync(path, mode & PERMISSIONS);
-  }
-  utimesSync(path, atimeMs / 1000, mtimeMs / 1000);
+function keepOwnerAndTimes(fd: number, { uid, gid, atimeMs, mtimeMs }: Stats): void {
+  const own = fstatSync(fd);
+  if (own.uid !== uid || own.gid !== gid) fchownSync(fd, uid, gid);
+  futimesSync(fd, atimeMs / 1000, mtimeMs / 1000);
 }
 
 /** The name is on the disk, too. */
