@@ -63,6 +63,8 @@ export const TARGETS: readonly Target[] = [
   target('hsm', 'shareOfDirect', 'P-256 through one SoftHSM host process ÷ a direct synchronous caller', '', {
     atLeast: 0.7,
   }),
+  target('cli-file', 'encryptRatio', 'claviger encrypt of 1 GiB ÷ openssl enc -aes-256-ctr', '', { atMost: 2 }),
+  target('cli-file', 'decryptRatio', 'claviger decrypt of 1 GiB ÷ openssl enc -aes-256-ctr', '', { atMost: 2 }),
   target('soak', 'mibPerHour', 'growth of memory at 60 % of the limit', ' MiB/hour', { atMost: 16 }),
   target('soak', 'descriptorsGained', 'descriptors gained', '', { atMost: 0 }),
   target('soak', 'failures', 'failures of the soak', '', { atMost: 0 }),

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Scenario } from '../bench.ts';
+import { cliFile } from './cli-file.ts';
 import { flood } from './flood.ts';
 import { homes } from './homes.ts';
 import { hsm } from './hsm.ts';
@@ -23,5 +24,6 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   flood,
   homes,
   hsm,
+  'cli-file': cliFile,
   soak,
 };
