@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { copyFileSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -11,7 +12,7 @@ const root = resolve(import.meta.dirname, '../..');
 const folder = testFolder();
 after(() => removeFolder(folder));
 
-test('the package installs into an empty project, where the ten-line example, the client, envelopes, the conformance kit and the command run', async () => {
+test('the package installs into an empty project, where the examples, the client, envelopes, the conformance kit and the command run', async () => {
   // The archive is what `npm publish` would send; `prepack` builds it.
   const packed = await run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: root, maxBuffer: 1e8 });
   const [archive] = JSON.parse(packed.stdout.slice(packed.stdout.indexOf('['))) as [{ filename: string }];
@@ -23,6 +24,12 @@ test('the package installs into an empty project, where the ten-line example, th
   copyFileSync(join(root, 'examples/ten-lines.mjs'), join(folder, 'ten-lines.mjs'));
   const example = await run(process.execPath, ['ten-lines.mjs'], { cwd: folder });
   assert.match(example.stdout, /^attack at dawn \(version 1 of key [0-9a-f-]{36}\)\n$/);
+
+  copyFileSync(join(root, 'examples/encrypt-stream.mjs'), join(folder, 'encrypt-stream.mjs'));
+  const bytes = randomBytes(300_000);
+  writeFileSync(join(folder, 'plain'), bytes);
+  await run(process.execPath, ['encrypt-stream.mjs', 'plain', 'sealed', 'again'], { cwd: folder });
+  assert.deepEqual(readFileSync(join(folder, 'again')), bytes);
 
   const imported = await run(
     process.execPath,

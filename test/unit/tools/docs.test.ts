@@ -297,6 +297,14 @@ suite('pages', () => {
     const [readme, example] = await Promise.all([page('README.md'), page('examples/ten-lines.mjs')]);
     assert.ok(readme.includes(`\`\`\`js\n${example}\`\`\``));
   });
+
+  test('the guide of envelope encryption shows the stream that a test runs', async () => {
+    const [guide, example] = await Promise.all([
+      page('docs/guides/envelope-encryption.md'),
+      page('examples/encrypt-stream.mjs'),
+    ]);
+    assert.ok(guide.includes(`\`\`\`js\n${example}\`\`\``));
+  });
 });
 
 /** Anchors of headings, as they are made of their words. */
