@@ -4,6 +4,7 @@
  * @module
  */
 import { type DiskShimPaths, diskShim } from './disk-shim.ts';
+import { type EsdkPaths, esdk } from './esdk.ts';
 import { type MotoPaths, moto } from './moto.ts';
 import { type GoPaths, golog, goverify, gowitness } from './go.ts';
 import { type LocalKmsPaths, localKms } from './local-kms.ts';
@@ -38,6 +39,7 @@ export interface PeerPaths {
   readonly 'pkcs11-faults': Pkcs11FaultsPaths;
   readonly 'disk-shim': DiskShimPaths;
   readonly moto: MotoPaths;
+  readonly esdk: EsdkPaths;
   readonly 'local-kms': LocalKmsPaths;
   readonly rsyslog: RsyslogPaths;
   readonly vault: VaultPaths;
@@ -62,6 +64,7 @@ export const PEERS: { readonly [Name in PeerName]: Peer<PeerPaths[Name]> } = {
   'pkcs11-faults': pkcs11Faults,
   'disk-shim': diskShim,
   moto,
+  esdk,
   'local-kms': localKms,
   rsyslog,
   vault,
