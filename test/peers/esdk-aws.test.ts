@@ -63,7 +63,7 @@ suite('at our AWS endpoint', () => {
         for (const envelope of [strict, found]) {
           const { plaintext, header } = await envelope.decrypt(result, { context: CONTEXT });
           assert.deepEqual(plaintext, text);
-          assert.equal(header.suite.id, Number(suiteId));
+          assert.equal<number>(header.suite.id, suiteId);
         }
       }
     }
