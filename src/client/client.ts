@@ -36,7 +36,8 @@ export interface ClavigerClient extends ClavigerApi {
   /**
    * One route of the API by its name.
    *
-   * @throws ClavigerError with the server's code; PROVIDER_UNAVAILABLE where the server cannot be reached
+   * @throws ClavigerError with the server's code; PROVIDER_UNAVAILABLE where the server cannot be reached, or a proxy before
+   *   it says so
    */
   call(name: OperationKey, input: object): Promise<unknown>;
 }
@@ -124,13 +125,17 @@ async function contentOf(response: Response, media: string): Promise<string | Ui
   return media === BYTES_TYPE ? new Uint8Array(await response.arrayBuffer()) : response.text();
 }
 
+/** Bad gateway, service unavailable, gateway timeout. */
+const AWAY: ReadonlySet<number> = new Set([502, 503, 504]);
+
 async function jsonOf(response: Response): Promise<unknown> {
   const text = await response.text();
   try {
     return JSON.parse(text);
   } catch (cause) {
     const told = `the server answered ${response.status} with something other than JSON; is this a Claviger endpoint?`;
-    throw new ClavigerError('INTERNAL', told, { cause });
+    // A proxy says so in its own words where the server behind it is away.
+    throw new ClavigerError(AWAY.has(response.status) ? 'PROVIDER_UNAVAILABLE' : 'INTERNAL', told, { cause });
   }
 }
 

@@ -32,6 +32,18 @@ export class SecretBytes implements Disposable {
     return this.#bytes;
   }
 
+  /**
+   * Another secret of the same bytes, with an owner and memory of its own: a shared slab would keep it beyond our reach.
+   *
+   * @throws INTERNAL after this one was disposed of
+   */
+  copy(): SecretBytes {
+    const bytes = this.reveal();
+    const copy = Buffer.allocUnsafeSlow(bytes.length);
+    bytes.copy(copy);
+    return new SecretBytes(copy);
+  }
+
   [Symbol.dispose](): void {
     this.#bytes?.fill(0);
     this.#bytes = null;

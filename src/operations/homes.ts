@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { SecretBytes } from '../crypto/secret-bytes.ts';
 import type { WrapEntry } from '../envelope/ciphertext.ts';
 import { DataKeyCache, type DataKeyCacheLimits } from '../envelope/data-key-cache.ts';
 import { ClavigerError } from '../errors.ts';
@@ -38,7 +39,7 @@ export interface GroupSetup {
 
 /** A data key as a cache has it. */
 export interface CachedDataKey {
-  readonly dataKey: Buffer;
+  readonly dataKey: SecretBytes;
   /** Its wraps; none of one that was unwrapped. */
   readonly entries: readonly WrapEntry[];
   /** Those that wrapped it, or the one that unwrapped it. */
@@ -109,7 +110,7 @@ export class Homes {
     for (const group of groups) {
       this.#groups.set(group.name, group);
       if (group.dataKeyCache === undefined) continue;
-      const wipe = ({ dataKey }: CachedDataKey): void => void dataKey.fill(0);
+      const wipe = ({ dataKey }: CachedDataKey): void => dataKey[Symbol.dispose]();
       const cache = new DataKeyCache(group.dataKeyCache, wipe, clock === undefined ? {} : { clock });
       this.#caches.set(group.name, cache);
     }

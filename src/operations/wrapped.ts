@@ -4,6 +4,7 @@
  * @module
  */
 import { DISAGREEMENT } from '../audit/alerts/index.ts';
+import { SecretBytes } from '../crypto/secret-bytes.ts';
 import { encodeHeader, encodeWrapped, type WrapEntry, type WrappedBlob } from '../envelope/ciphertext.ts';
 import type { DataKeyCache } from '../envelope/data-key-cache.ts';
 import { commitsTo, DATA_KEY_BYTES, openWrapped, sealOfWrap, sealWrapped, wrapsAreOurs } from '../envelope/wrapped.ts';
@@ -28,24 +29,20 @@ export async function sealAtHomes(
   context: EncryptionContext,
 ): Promise<Buffer> {
   const homes = await scope.homes(found, version);
-  const seal = (dataKey: Buffer, entries: readonly WrapEntry[]): Buffer =>
-    sealWrapped(headerOf(found.key, version), dataKey, entries, plaintext, context, scope.services.random);
+  const seal = ({ dataKey, entries }: CachedDataKey): Buffer =>
+    sealWrapped(headerOf(found.key, version), dataKey.reveal(), entries, plaintext, context, scope.services.random);
   if (homes.cache !== null && !scope.call.dryRun) {
-    const { dataKey, entries } = await cachedWrap(scope, found, version, homes, homes.cache, plaintext.length);
-    try {
-      return seal(dataKey, entries);
-    } finally {
-      dataKey.fill(0);
-    }
+    const taken = await cachedWrap(scope, found, version, homes, homes.cache, plaintext.length);
+    using _ = taken.dataKey;
+    return seal(taken);
   }
   const make = (): Promise<CachedDataKey> => wrapDataKey(scope, found, version, homes);
-  const shared = await scope.sharedInBatch(`data key ${version.version}`, make, ({ dataKey }) => dataKey.fill(0));
-  const { dataKey, entries } = shared ?? (await make());
-  try {
-    return seal(dataKey, entries);
-  } finally {
-    if (shared === null) dataKey.fill(0);
-  }
+  const wipe = ({ dataKey }: CachedDataKey): void => dataKey[Symbol.dispose]();
+  const shared = await scope.sharedInBatch(`data key ${version.version}`, make, wipe);
+  if (shared !== null) return seal(shared);
+  const made = await make();
+  using _ = made.dataKey;
+  return seal(made);
 }
 
 /** Opens a blob with the first of its homes that answers, or with what the group's cache has of it. */
@@ -56,15 +53,13 @@ export async function openAtHomes(
   blob: WrappedBlob,
   context: EncryptionContext,
 ): Promise<Buffer> {
-  const open = (): Promise<Buffer> => unwrapDataKey(scope, found, version, blob);
-  const shared = await scope.sharedInBatch(`unwrapped ${wrapsName(blob)}`, open, (dataKey) => dataKey.fill(0));
-  const dataKey = shared ?? (await open());
-  try {
-    // The salt of another item of the batch may still be a forged one: each blob commits by itself.
-    return openWrapped(blob, dataKey, context);
-  } finally {
-    if (shared === null) dataKey.fill(0);
-  }
+  const open = (): Promise<SecretBytes> => unwrapDataKey(scope, found, version, blob);
+  const wipe = (dataKey: SecretBytes): void => dataKey[Symbol.dispose]();
+  const shared = await scope.sharedInBatch(`unwrapped ${wrapsName(blob)}`, open, wipe);
+  // The salt of another item of the batch may still be a forged one: each blob commits by itself.
+  if (shared !== null) return openWrapped(blob, shared.reveal(), context);
+  using dataKey = await open();
+  return openWrapped(blob, dataKey.reveal(), context);
 }
 
 /**
@@ -92,19 +87,15 @@ export async function completedBlob(
     );
     return encodeWrapped({ ...blob, wraps: kept.length > 0 ? kept : blob.wraps });
   }
-  const dataKey = await unwrapDataKey(scope, found, version, blob);
+  using dataKey = await unwrapDataKey(scope, found, version, blob);
   // Whatever can be completed is: a home that is still down stays missing.
   const all = { ...settings, wrapQuorum: 1 };
-  try {
-    const made = await wrapAt(scope, found.key, version, { homes: lacking, lost, settings: all }, dataKey, NEVER).catch(
-      (error: unknown) => refusedWrap(scope, found, version, error),
-    );
-    noteWrapped(scope, made, false);
-    const wraps = [...kept, ...made.entries].toSorted((a, b) => a.home - b.home);
-    return encodeWrapped({ ...blob, wraps });
-  } finally {
-    dataKey.fill(0);
-  }
+  const made = await wrapAt(scope, found.key, version, { homes: lacking, lost, settings: all }, dataKey, NEVER).catch(
+    (error: unknown) => refusedWrap(scope, found, version, error),
+  );
+  noteWrapped(scope, made, false);
+  const wraps = [...kept, ...made.entries].toSorted((a, b) => a.home - b.home);
+  return encodeWrapped({ ...blob, wraps });
 }
 
 /** A data key of the cache, as a copy, or a fresh one that it keeps for the next. */
@@ -141,10 +132,8 @@ function isComplete({ entries }: CachedDataKey, { homes }: VersionHomes): boolea
   return entries.length === homes.length;
 }
 
-function copyOfKey({ dataKey, ...rest }: CachedDataKey): CachedDataKey {
-  const copy = Buffer.allocUnsafeSlow(dataKey.length);
-  dataKey.copy(copy);
-  return { dataKey: copy, ...rest };
+function copyOfKey(cached: CachedDataKey): CachedDataKey {
+  return { ...cached, dataKey: cached.dataKey.copy() };
 }
 
 async function wrapDataKey(
@@ -168,11 +157,11 @@ async function makeDataKey(
   homes: VersionHomes,
   signal: AbortSignal,
 ): Promise<CachedDataKey> {
-  const dataKey = scope.services.random.bytes(DATA_KEY_BYTES);
+  const dataKey = new SecretBytes(scope.services.random.bytes(DATA_KEY_BYTES));
   try {
     return { dataKey, ...(await wrapAt(scope, key, version, homes, dataKey, signal)) };
   } catch (error) {
-    dataKey.fill(0);
+    dataKey[Symbol.dispose]();
     throw error;
   }
 }
@@ -183,11 +172,13 @@ async function wrapAt(
   key: Key,
   version: KeyVersion,
   { homes, lost, settings }: Omit<VersionHomes, 'cache'>,
-  dataKey: Buffer,
+  dataKey: SecretBytes,
   signal: AbortSignal,
 ): Promise<Omit<CachedDataKey, 'dataKey'>> {
   const context = homeContext(key, version);
-  const made = await scope.askHomes('wrap', () => wrapEverywhere(homes, dataKey, () => context, settings, signal));
+  const made = await scope.askHomes('wrap', () =>
+    wrapEverywhere(homes, dataKey.reveal(), () => context, settings, signal),
+  );
   const sealKey = await sealKeyOf(scope, key, version);
   const header = headerOf(key, version);
   const entries = made.wraps.map(({ home, wrapped }): WrapEntry => {
@@ -226,7 +217,7 @@ async function unwrapDataKey(
   found: KeyWithVersions,
   version: KeyVersion,
   blob: WrappedBlob,
-): Promise<Buffer> {
+): Promise<SecretBytes> {
   const { key } = found;
   await requireSeals(scope, key, version, blob);
   const homes = await scope.homes(found, version);
@@ -266,8 +257,8 @@ async function unwrapDataKey(
   else scope.noteServed([provider], [...lost, ...opened.failovers], []);
 
   const { dataKey } = opened;
-  if (dataKey.length === DATA_KEY_BYTES && commitsTo(blob, dataKey)) return dataKey;
-  dataKey.fill(0);
+  if (dataKey.length === DATA_KEY_BYTES && commitsTo(blob, dataKey.reveal())) return dataKey;
+  dataKey[Symbol.dispose]();
   cache?.drop(id);
   const refusal = invalidCiphertext();
   scope.pin(refusal, { provider, resource: `${DISAGREEMENT}${provider}` }, pinned);
@@ -307,7 +298,7 @@ async function unwrapAt(
     ),
   );
   return {
-    dataKey: given.take(value),
+    dataKey: new SecretBytes(given.take(value)),
     entries: [],
     providers: [home.guard.name],
     missing: [],

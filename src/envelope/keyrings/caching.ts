@@ -26,7 +26,6 @@ import type {
   WrapRequest,
 } from '../keyring.ts';
 import { defined } from './defined.ts';
-import { copyOf } from './wrapping-key.ts';
 
 export interface CachingOptions extends Partial<DataKeyCacheLimits> {
   /** Has to be said: for so long a key that was disabled is still in use here. At most an hour; five minutes are usual. */
@@ -85,7 +84,7 @@ export class CachingKeyring implements Keyring, Disposable {
       return value.missing.length === 0 ? { value } : { value, ttlMs: INCOMPLETE_TTL_MS };
     };
     const id = this.#id('wrap', request, context, []);
-    const copy = (made: Cached): WrappedDataKey => ({ ...(made as WrappedDataKey), dataKey: copyOf(made.dataKey) });
+    const copy = (made: Cached): WrappedDataKey => ({ ...(made as WrappedDataKey), dataKey: made.dataKey.copy() });
     return (await this.#cache.take({ id, owner: null, bytes, make, copy, signal })).value;
   }
 
@@ -98,7 +97,7 @@ export class CachingKeyring implements Keyring, Disposable {
       value: await this.#keyring.unwrap({ ...request, context, encryptedDataKeys: entries, signal: stop }),
     });
     const id = this.#id('unwrap', request, context, entries);
-    const copy = (made: Cached): UnwrappedDataKey => ({ ...(made as UnwrappedDataKey), dataKey: copyOf(made.dataKey) });
+    const copy = (made: Cached): UnwrappedDataKey => ({ ...(made as UnwrappedDataKey), dataKey: made.dataKey.copy() });
     return (await this.#cache.take({ id, owner: null, bytes: null, make, copy, signal })).value;
   }
 

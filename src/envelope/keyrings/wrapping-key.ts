@@ -77,15 +77,7 @@ export async function firstThatOpens(
 
 /** The data key that a request brings, or a fresh one; a copy that its receiver owns in either case. */
 export function dataKeyFor({ dataKey, bytes }: WrapRequest, random: Random): SecretBytes {
-  return dataKey === undefined ? new SecretBytes(random.bytes(bytes)) : copyOf(dataKey);
-}
-
-/** A copy with memory of its own: a shared slab would keep it beyond our reach. */
-export function copyOf(secret: SecretBytes): SecretBytes {
-  const bytes = secret.reveal();
-  const copy = Buffer.allocUnsafeSlow(bytes.length);
-  bytes.copy(copy);
-  return new SecretBytes(copy);
+  return dataKey === undefined ? new SecretBytes(random.bytes(bytes)) : dataKey.copy();
 }
 
 /** The keyring of one key in this process, which neither fails nor takes long. */

@@ -44,3 +44,12 @@ test('a secret is shown nowhere', () => {
     assert.doesNotMatch(text, /hush|68 ?75 ?73|aHVz/i);
   }
 });
+
+test('a copy has an owner and memory of its own', () => {
+  const secret = new SecretBytes(Buffer.from('secret'));
+  const copy = secret.copy();
+  assert.notEqual(copy.reveal().buffer, Buffer.from('x').buffer, 'it is in no shared slab');
+  secret[Symbol.dispose]();
+  assert.equal(copy.reveal().toString(), 'secret');
+  assert.throws(() => secret.copy(), { code: 'INTERNAL' });
+});

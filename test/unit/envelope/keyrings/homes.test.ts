@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { suite, test, type TestContext } from 'node:test';
+import { ClavigerClient } from '../../../../src/client/index.ts';
 import { ClavigerError, type ErrorCode } from '../../../../src/errors.ts';
 import { clavigerKeyring, discoveryKeyring, HomesKeyring } from '../../../../src/envelope/keyrings/index.ts';
 import { serviceGuard, serviceHome } from '../../../../src/envelope/keyrings/claviger.ts';
@@ -326,6 +327,15 @@ suite('keys of a service', () => {
       stop.code = code;
       await assert.rejects(keyring.unwrap(unwrapRequest(before.entries)), { code });
     }
+  });
+
+  test('a proxy that says that the server is away is a home that is down', async () => {
+    const spare = await native('spare');
+    const page = async (): Promise<Response> => new Response('<h1>503 Service Unavailable</h1>', { status: 503 });
+    const client = new ClavigerClient({ endpoint: 'http://127.0.0.1:1', token: 'clv_x', fetch: page });
+    const home = serviceHome(serviceGuard(client, { attempts: 1 }), { service: client, key: 'alias:orders' });
+    const { missing } = await wrapped(new HomesKeyring([home, spare], GROUP));
+    assert.deepEqual(missing, ['claviger:alias:orders']);
   });
 
   test('what answers in the name of another key is not believed, and its data key is wiped', async (t) => {
