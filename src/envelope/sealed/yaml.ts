@@ -9,6 +9,7 @@
 import {
   isAlias,
   isMap,
+  isNode,
   isScalar,
   isSeq,
   parseAllDocuments,
@@ -46,8 +47,12 @@ function documents(body: string, schema: 'failsafe' | 'core'): readonly Document
 
 function slotsOf(body: string, root: Document, document: number): readonly Slot[] {
   const slots: Slot[] = [];
+  const anchors = new Set<string>();
   const visit = (node: unknown, steps: Path['steps']): void => {
     if (steps.length > DEPTH_MAX) throw tooDeep(steps, document);
+    if (isAlias(node) && !anchors.has(node.source))
+      throw syntaxError(body, node.range![0], 'an alias without an anchor');
+    if (isNode(node) && !isAlias(node) && node.anchor !== undefined) anchors.add(node.anchor);
     if (isMap(node)) for (const pair of node.items) visit(pair.value, [...steps, keyOf(body, pair.key)]);
     else if (isSeq(node)) node.items.forEach((item, index) => visit(item, [...steps, index]));
     else if (isScalar(node) && node.source !== undefined) {
