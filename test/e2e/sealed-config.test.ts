@@ -5,6 +5,8 @@ import assert from 'node:assert/strict';
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { FORMATS, seal, unseal } from '../../src/envelope/sealed/index.ts';
+import { Claviger } from '../../src/index.ts';
 import { BINARY, runShell, startCli, startCliWorld, type CliWorld } from '../support/cli.ts';
 
 const YAML = '# the database\ndb:\n  host: here # inside\n  password: "hunter2-secret"\nports: [80, 443]\n';
@@ -199,6 +201,39 @@ describe('seal and unseal', { concurrency: 2 }, () => {
     assert.match(stderr, /claviger seal --in-place --accept-changes/);
     await world.ok(['seal', '--in-place', '--accept-changes', sealed]);
     assert.doesNotMatch(read(sealed), /hunter3/);
+  });
+
+  test('a program opens a file by itself, over REST or with the service in its own process', async () => {
+    const { client } = world.server;
+    const text = read(await sealedFile('library.yaml'));
+    assert.equal((await unseal(client, text, { format: FORMATS.yaml })).text, YAML);
+
+    await using own = await Claviger.open({
+      folder: join(world.folder, 'own'),
+      principal: { name: 'shop', roles: ['key-administrator', 'crypto-user'] },
+    });
+    const { id } = await own.createKey({ spec: 'AES-256-GCM' });
+    const made = await seal(own, YAML, { format: FORMATS.yaml, keys: [id] });
+    assert.equal((await seal(own, made.text, { format: FORMATS.yaml, keys: [id] })).text, made.text);
+    assert.equal((await unseal(own, made.text, { format: FORMATS.yaml })).text, YAML);
+    await assert.rejects(unseal(client, made.text, { format: FORMATS.yaml }), { code: 'KEY_NOT_FOUND' });
+  });
+
+  test('what two branches changed is merged, and sealed again', async () => {
+    const path = await sealedFile('merged.yaml', 'a: 1\nb: 2\nc: 3\nd: 4\n');
+    const line = `set -e
+git init -q merging && cd merging && git config user.name x && git config user.email x@example.com
+cp '${path}' c.yaml; git add . && git commit -qm first && git branch other
+EDITOR="sed -i s/1/7/" '${process.execPath}' '${BINARY}' edit c.yaml; git commit -qam one
+git checkout -q other
+EDITOR="sed -i s/4/8/" '${process.execPath}' '${BINARY}' edit c.yaml; git commit -qam two
+{ git merge -q master -X ours || git merge -q main -X ours; } > merge.log
+'${process.execPath}' '${BINARY}' unseal c.yaml && exit 99
+'${process.execPath}' '${BINARY}' seal --accept-changes --in-place c.yaml
+'${process.execPath}' '${BINARY}' unseal c.yaml`;
+    const { code, stdout, stderr } = await runShell(line, { cwd: world.folder, env });
+    assert.equal(code, 0, stderr);
+    assert.equal(stdout, 'a: 7\nb: 2\nc: 3\nd: 8\n');
   });
 
   test('git shows what was changed within', async () => {
