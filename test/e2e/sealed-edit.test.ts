@@ -291,11 +291,12 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
       const path = await sealedFile('ctrl-c.yaml');
       const EDITOR = editor(
         'traps',
-        `trap 'sed -i s/hunter2/hunter9/ "${'${!#}'}"; exit 0' INT; echo ready; while :; do sleep 0.05; done`,
+        `trap 'sed -i s/hunter2/hunter9/ "\${!#}"; exit 0' INT; echo ready; while :; do sleep 0.05; done`,
       );
-      const { code, stdout } = await typed(`EDITOR='${EDITOR}' '${process.execPath}' '${BINARY}' edit '${path}'`, [
-        ['ready', '\u0003'],
-      ]);
+      const { code, stdout } = await typed(
+        `EDITOR='${EDITOR}${args}' '${process.execPath}' '${BINARY}' edit '${path}'`,
+        [['ready', '\u0003']],
+      );
       assert.equal(code, 0, stdout);
       assert.match(await world.ok(['unseal', path]), /hunter9-secret/);
     });
