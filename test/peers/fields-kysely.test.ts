@@ -506,6 +506,19 @@ for (const name of DATABASES) {
         assert.deepEqual(await db.selectFrom('customers').select('name').execute(), [{ name: 'Bob' }]);
       }));
 
+    test('a field key that was made in a transaction which is rolled back is not written with afterwards', (t) =>
+      withWorld(t, name, async ({ db, seenAs }) => {
+        const rolledBack = db.transaction().execute(async (trx) => {
+          await trx.insertInto('customers').values(ADA).execute();
+          throw new Error('no');
+        });
+        await assert.rejects(rolledBack, /^Error: no$/);
+        await db.insertInto('customers').values(BOB).execute();
+        // Another program, which has nothing in its memory.
+        const read = await seenAs({}).selectFrom('customers').select('name').execute();
+        assert.deepEqual(read, [{ name: 'Bob' }]);
+      }));
+
     test('an id that the database finds under another spelling is not updated to what its own cannot open', (t) =>
       withWorld(t, name, async ({ db, database }) => {
         const type = name === 'postgres' ? 'UUID' : 'TEXT COLLATE NOCASE';
