@@ -29,5 +29,5 @@ test('the example for prisma runs', async (t) => {
     cwd: folder,
     env: peer.env,
   });
-  assert.match(await runExample('fields-prisma/main.ts', folder, { isCopied: true }), PRINTED);
+  assert.match(await runExample('fields-prisma/main.mjs', folder, { isCopied: true }), PRINTED);
 });

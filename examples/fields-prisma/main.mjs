@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { PrismaLibSql } from '@prisma/adapter-libsql';
 import { Claviger } from 'claviger';
 import { createFieldKeyTables, fields, sqliteDatabase, sqlKeyStore } from 'claviger/fields';
-import { fieldsExtension, plain } from 'claviger/fields/prisma';
+import { fieldsExtension } from 'claviger/fields/prisma';
 import { PrismaClient } from './client/client.ts';
 
 await using claviger = await Claviger.open({
@@ -32,9 +32,9 @@ await base.$executeRaw`CREATE TABLE customers (id TEXT PRIMARY KEY, country TEXT
 const db = base.$extends(fieldsExtension(base, { Customer: customers }));
 
 await db.customer.create({
-  data: { id: randomUUID(), country: 'GB', email: 'Ada@example.org', born: plain(new Date('1815-12-10')) },
+  data: { id: randomUUID(), country: 'GB', email: 'Ada@example.org', born: new Date('1815-12-10') },
 });
 const [found] = await db.customer.findMany({ where: { email: 'ada@EXAMPLE.org' } });
-console.log(`found ${found!.email} of ${found!.country}, born in ${found!.born!.getUTCFullYear()}`);
+console.log(`found ${found.email} of ${found.country}, born in ${found.born.getUTCFullYear()}`);
 const [stored] = await base.customer.findMany();
-console.log(`stored ${stored!.email!.slice(0, 4)}…`);
+console.log(`stored ${stored.email.slice(0, 4)}…`);
