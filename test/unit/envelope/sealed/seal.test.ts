@@ -281,6 +281,7 @@ suite('what cannot be sealed', () => {
     const many = JSON.stringify({ a: Array.from({ length: 10_001 }, () => 0) });
     await refused('json', many, 'LIMIT_EXCEEDED', /more than 10000 values/);
     await refused('json', `{"a":${'['.repeat(100_000)}`, 'INVALID_ARGUMENT', /more than 64 levels/);
+    await refused('yaml', `a: ${'['.repeat(100_000)}`, 'INVALID_ARGUMENT', /resource exhaustion/);
     await refused('yaml', `a: ${'['.repeat(70)}x${']'.repeat(70)}`, 'LIMIT_EXCEEDED', /more than 64 levels/);
   });
 

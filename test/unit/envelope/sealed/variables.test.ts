@@ -117,6 +117,8 @@ H=\`tick\`
       (_, at) => `a${at + 1}: &a${at + 1} [${Array(9).fill(`*a${at}`).join(', ')}]`,
     );
     refused('yaml', `a0: &a0 secret\n${levels.join('\n')}\n`, /more than 10000 values/);
+    const merges = Array.from({ length: 20 }, (_, at) => `a${at + 1}: &a${at + 1} {<<: [*a${at}, *a${at}]}`);
+    refused('yaml', `a0: &a0 {x: secret}\n${merges.join('\n')}\n`, /more than 10000 values/);
     refused('yaml', 'a: &a [*a, secret]\n', /levels|alias|anchor/);
     refused('yaml', 'a: &a {<<: *a, b: secret}\n', /merges|levels|alias/);
   });
