@@ -5,6 +5,7 @@
  */
 import type { Scenario } from '../bench.ts';
 import { cliFile } from './cli-file.ts';
+import { fieldEncryption } from './fields.ts';
 import { flood } from './flood.ts';
 import { homes } from './homes.ts';
 import { hsm } from './hsm.ts';
@@ -25,5 +26,6 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   homes,
   hsm,
   'cli-file': cliFile,
+  fields: fieldEncryption,
   soak,
 };

@@ -21,6 +21,7 @@ import { editCommand } from './commands/edit.ts';
 import { encapsulateCommand } from './commands/encapsulate.ts';
 import { encryptCommand } from './commands/encrypt.ts';
 import { execCommand } from './commands/exec.ts';
+import { fieldsCommand } from './commands/fields.ts';
 import { helpCommand } from './commands/help.ts';
 import { hsmCommand } from './commands/hsm.ts';
 import { inspectCommand } from './commands/inspect.ts';
@@ -54,6 +55,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly (() => Cli
       decryptCommand,
       reEncryptCommand,
       rewrapCommand,
+      fieldsCommand,
       dataKeyCommand,
       signCommand,
       verifyCommand,
