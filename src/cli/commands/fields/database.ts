@@ -24,7 +24,7 @@ export interface OpenDatabase extends AsyncDisposable {
   readonly database: SqlDatabase;
 }
 
-/** @throws UsageError for an address of another kind; STORE_UNAVAILABLE where it cannot be opened */
+/** @throws UsageError for an address of another kind; INVALID_ARGUMENT, STORE_UNAVAILABLE where it cannot be opened */
 export async function openDatabase(terminal: Terminal, address: string): Promise<OpenDatabase> {
   if (address.startsWith(SQLITE)) return openSqlite(resolve(terminal.folder, address.slice(SQLITE.length)));
   if (POSTGRES.test(address)) return openPostgres(address);
@@ -32,7 +32,7 @@ export async function openDatabase(terminal: Terminal, address: string): Promise
 }
 
 function openSqlite(path: string): OpenDatabase {
-  if (!existsSync(path)) throw new ClavigerError('STORE_UNAVAILABLE', `there is no SQLite file \`${path}\``);
+  if (!existsSync(path)) throw new ClavigerError('INVALID_ARGUMENT', `there is no SQLite file \`${path}\``);
   const sqlite = new DatabaseSync(path, { timeout: BUSY_MS });
   const close = (): Promise<void> => Promise.resolve(sqlite.close());
   return { database: sqliteDatabase(sqlite), [Symbol.asyncDispose]: close };
@@ -56,7 +56,11 @@ async function openPostgres(address: string): Promise<OpenDatabase> {
   } catch (cause) {
     await pool.end();
     const { code, message } = cause as { code?: string; message: string };
-    throw new ClavigerError('STORE_UNAVAILABLE', `PostgreSQL cannot be reached: ${code ?? message}`, { cause });
+    throw new ClavigerError(
+      'STORE_UNAVAILABLE',
+      `PostgreSQL cannot be reached (${code ?? message}): run \`claviger fields\` again when it can`,
+      { cause },
+    );
   }
   return { database: postgresDatabase(pool), [Symbol.asyncDispose]: () => pool.end() };
 }

@@ -61,6 +61,7 @@ export async function withWork<T>(
 ): Promise<T> {
   const { terminal } = session;
   const config = await readFieldsConfig(terminal, path);
+  const bySet = tablesBySet(config, table);
   const service = session.client();
   await using tables = await openDatabase(terminal, addressOf(config.database, terminal));
   await using keys =
@@ -68,7 +69,7 @@ export async function withWork<T>(
   const store = sqlKeyStore((keys ?? tables).database);
   using made = new DisposableStack();
   const cache = { ttlMs: config.cacheTtlSeconds * 1000 };
-  const sets = [...tablesBySet(config, table)].map(([keySet, declared]) => ({
+  const sets = [...bySet].map(([keySet, declared]) => ({
     keySet,
     tables: declared.map((one) => made.use(fields(service, { ...one, keys: store, cache }))),
   }));

@@ -244,6 +244,7 @@ async function sweep(table: AnyFields, job: Job, options: RotateOptions, failure
       const givesUp = !ends && (changed === 0 || pass === PASSES_MAX);
       Object.assign(state, { pass: givesUp ? 1 : pass + 1, changed: 0, refused: 0, after: null, done: ends });
       inPass = 0;
+      if (!ends && !givesUp) forgetFailures(name, state, failures);
       if (givesUp) {
         await job.save();
         return false;
@@ -253,6 +254,12 @@ async function sweep(table: AnyFields, job: Job, options: RotateOptions, failure
     options.onProgress?.({ phase: 'rows', table: name, done: inPass, of, untilMs: null });
   }
   return true;
+}
+
+/** Every pass meets the same values again: those of the last one are told. */
+function forgetFailures(table: string, state: TableNote, failures: FieldFailure[]): void {
+  state.failures = 0;
+  failures.splice(0, failures.length, ...failures.filter((failure) => failure.table !== table));
 }
 
 function emptyTable(): TableNote {
@@ -272,22 +279,21 @@ async function rewrite(
   let left = page;
   state.rows += page.length;
   for (let tries = 1; left.length > 0; tries += 1) {
-    const told = tries === 1 ? failures : [];
+    const told: FieldFailure[] = [];
     const plans = left.map((one) => planOf(table, one, options.adopt ?? false, told));
     const wants = new Wants();
     for (const plan of plans) addWants(table, plan, wants);
     using lease = await table.fieldKeys.lease(wants);
+    // What was told of a row once is not told again when the row is read again.
+    if (tries > 1) told.length = 0;
     const raced: TableRow[] = [];
     for (const plan of plans) {
       const before = told.length;
       const work = workOf(table, plan, lease, told);
-      state.failures += told.length - before;
+      if (tries > 1) told.length = before;
       if (work.replacements.length === 0) continue;
       const outcome = options.dryRun ? 'replaced' : await write(table, rows, plan, work, told);
-      if (outcome === 'refused') {
-        state.failures += 1;
-        state.refused += 1;
-      }
+      if (outcome === 'refused') state.refused += 1;
       if (outcome === 'raced') raced.push(plan.source);
       if (outcome !== 'replaced') continue;
       state.changed += 1;
@@ -295,11 +301,12 @@ async function rewrite(
       state.terms += work.terms;
       state.adopted += work.adopted;
     }
+    state.failures += told.length;
+    failures.push(...told.slice(0, FAILURES_MAX - failures.length));
     state.raced += raced.length;
     // Another pass will come to it.
     state.changed += raced.length > 0 && tries === TRIES_MAX ? raced.length : 0;
     left = raced.length === 0 || tries === TRIES_MAX ? [] : await rows.again(raced.map(({ id }) => id));
-    if (failures.length > FAILURES_MAX) failures.length = FAILURES_MAX;
   }
 }
 

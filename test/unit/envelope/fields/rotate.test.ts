@@ -197,6 +197,7 @@ test('rows from before encryption are taken in where that is asked for, and name
     refused.failures.map(({ row, column }) => `${row} ${column}`),
     ['plain email', 'plain notes'],
   );
+  assert.equal(refused.tables[0]!.failures, 2);
   assert.match(refused.failures[0]!.why, /`claviger fields rotate --adopt`/);
   assert.ok(!JSON.stringify(refused).includes('Plain@'));
   const report = await rotate(customers, { newKeys: false, adopt: true });
