@@ -5,15 +5,14 @@
  */
 import { createProgram } from './program.ts';
 import { report } from './report.ts';
-import { processTerminal, type Environment } from './terminal.ts';
+import { processTerminal } from './terminal.ts';
 
 /**
  * @param argv arguments without node and script
- * @param environment as this process was started with
  * @returns the exit code; `claviger help exit-codes` has what each says
  */
-export async function main(argv: readonly string[], environment: Environment): Promise<number> {
-  const terminal = processTerminal(environment);
+export async function main(argv: readonly string[]): Promise<number> {
+  const terminal = processTerminal();
   const program = createProgram(terminal);
   try {
     await program.parseAsync([...argv], { from: 'user' });

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { readMessageHeader, type MessageHeader } from '../../envelope/index.ts';
+import { readMessageHeader, type MessageHeader } from '../../envelope/message/header.ts';
 import { ClavigerError } from '../../errors.ts';
 import type { Source } from './source.ts';
 

@@ -3,13 +3,17 @@
  *
  * @module
  */
-import { Readable, type Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { clavigerKeyring, discoveryKeyring } from '../../envelope/keyrings/index.ts';
-import { Envelope, type CommitmentPolicy, type MessageHeader } from '../../envelope/index.ts';
+import { systemRandom } from '../../crypto/random.ts';
+import { Envelope } from '../../envelope/envelope.ts';
+import type { CommitmentPolicy, Keyring, MessageHeader } from '../../envelope/index.ts';
 import type { KeyService } from '../../envelope/key-service.ts';
-import { ClavigerError } from '../../errors.ts';
+import { clavigerKeyring } from '../../envelope/keyrings/claviger.ts';
+import { discoveryKeyring } from '../../envelope/keyrings/discovery.ts';
+import { beginMessage, openMessage, type Terms } from '../../envelope/message/begin.ts';
+import { ENCRYPTED_DATA_KEYS_MAX } from '../../envelope/message/limits.ts';
+import { Decryption, Encryption } from '../../envelope/message/passage.ts';
 import type { EncryptionContext } from '../../model/encryption-context.ts';
+import { pump, type Pumped } from './pump.ts';
 import { remembering } from './remembering.ts';
 import type { Source } from './source.ts';
 import type { Target } from './target.ts';
@@ -19,6 +23,8 @@ const MIB = 1024 * 1024;
 const LARGE_BYTES = 16 * MIB;
 const LARGE_FRAME_BYTES = MIB;
 const FRAME_BYTES = 64 * 1024;
+/** Ciphertext waits until there is enough for one call of the cipher, 64 KiB; this is more than that. */
+export const DECRYPTION_KEEPS_BYTES = MIB;
 
 export interface EncryptRequest {
   readonly service: KeyService;
@@ -42,10 +48,8 @@ export interface DecryptRequest {
   readonly onBytes: (bytes: number) => void;
 }
 
-export interface Transferred {
+export interface Transferred extends Pumped {
   readonly header: MessageHeader;
-  readonly bytesRead: number;
-  readonly bytesWritten: number;
 }
 
 /** Encrypts the whole of a source; the target is not finished yet. */
@@ -54,24 +58,55 @@ export async function encryptTo(
   target: Target,
   request: EncryptRequest,
 ): Promise<Transferred & { readonly missingHomes: readonly string[] }> {
-  const { keys, context, requiredContext, onBytes } = request;
+  const { keys, context, requiredContext, onBytes, frameBytes = frameBytesOf(source.bytes) } = request;
   const { service, reasonOf } = remembering(request.service);
-  // A file that only some of the named keys open is not what was asked for.
-  const keyring = clavigerKeyring(service, { keys, wrapQuorum: keys.length });
-  const transform = new Envelope({ keyring, requiredContext }).encryptTransform({
-    context,
-    frameBytes: request.frameBytes ?? frameBytesOf(source.bytes),
-  });
-  const done = await transfer(source, transform, target, onBytes, reasonOf);
-  return { ...done, missingHomes: await transform.missingHomes };
+  const making = encryption({ service, keys, context, requiredContext, frameBytes });
+  try {
+    const pumped = await pump(source, [making], frameBytes, target, onBytes);
+    return { ...pumped, header: await making.header, missingHomes: await making.missingHomes };
+  } catch (error) {
+    throw reasonOf(error);
+  }
 }
 
 /** Decrypts the whole of a source; the target is not finished yet, and may hold plaintext where this throws. */
 export async function decryptTo(source: Source, target: Target, request: DecryptRequest): Promise<Transferred> {
-  const { context, onBytes } = request;
   const { service, reasonOf } = remembering(request.service);
-  const transform = opener({ ...request, service }).decryptTransform({ context });
-  return transfer(source, transform, target, onBytes, reasonOf);
+  const opening = decryption({ ...request, service });
+  try {
+    const pumped = await pump(source, [opening], DECRYPTION_KEEPS_BYTES, target, request.onBytes);
+    return { ...pumped, header: await opening.header };
+  } catch (error) {
+    throw reasonOf(error);
+  }
+}
+
+/** A message that is yet to be made. A file that only some of the named keys open is not what was asked for. */
+export function encryption({
+  service,
+  keys,
+  context,
+  requiredContext,
+  frameBytes,
+}: Omit<EncryptRequest, 'onBytes' | 'frameBytes'> & { readonly frameBytes: number }): Encryption {
+  const keyring = clavigerKeyring(service, { keys, wrapQuorum: keys.length });
+  const terms = termsOf(keyring, 'require-encrypt-require-decrypt', requiredContext);
+  return new Encryption((ended) => beginMessage(terms, context, frameBytes, null, ended), null, undefined);
+}
+
+/** A message that is yet to be opened. */
+export function decryption({
+  service,
+  keys,
+  context,
+  commitmentPolicy = 'require-encrypt-require-decrypt',
+}: Omit<DecryptRequest, 'onBytes'>): Decryption {
+  const terms = termsOf(openingKeyring(service, keys), commitmentPolicy, []);
+  return new Decryption(
+    (parsed, ended) => openMessage(terms, parsed, context, ended),
+    terms.encryptedDataKeysMax,
+    undefined,
+  );
 }
 
 /** The plaintext of a message that is held whole. */
@@ -81,53 +116,29 @@ export async function decryptWhole(
 ): Promise<{ readonly plaintext: Buffer; readonly header: MessageHeader }> {
   const { service, reasonOf } = remembering(request.service);
   try {
-    return await opener({ ...request, service }).decrypt(message, { context: request.context });
+    const { keys, context, commitmentPolicy } = request;
+    const policy = commitmentPolicy === undefined ? {} : { commitmentPolicy };
+    return await new Envelope({ keyring: openingKeyring(service, keys), ...policy }).decrypt(message, { context });
   } catch (error) {
     throw reasonOf(error);
   }
 }
 
-/** What opens messages under the keys of a request. */
-export function opener({ service, keys, commitmentPolicy }: Omit<DecryptRequest, 'context' | 'onBytes'>): Envelope {
-  const keyring = keys.length === 0 ? discoveryKeyring(service) : clavigerKeyring(service, { keys });
-  return new Envelope({ keyring, ...(commitmentPolicy === undefined ? {} : { commitmentPolicy }) });
+function openingKeyring(service: KeyService, keys: readonly string[]): Keyring {
+  return keys.length === 0 ? discoveryKeyring(service) : clavigerKeyring(service, { keys });
+}
+
+function termsOf(keyring: Keyring, commitmentPolicy: CommitmentPolicy, requiredContext: readonly string[]): Terms {
+  return {
+    keyring,
+    commitmentPolicy,
+    requiredContext,
+    encryptedDataKeysMax: ENCRYPTED_DATA_KEYS_MAX,
+    random: systemRandom,
+  };
 }
 
 /** Length of the frames of a source: long ones where it is known to be long. */
 export function frameBytesOf(bytes: number | null): number {
   return bytes !== null && bytes >= LARGE_BYTES ? LARGE_FRAME_BYTES : FRAME_BYTES;
-}
-
-async function transfer(
-  source: Source,
-  transform: Transform & { readonly header: Promise<MessageHeader> },
-  target: Target,
-  onBytes: (bytes: number) => void,
-  reasonOf: (error: unknown) => unknown,
-): Promise<Transferred> {
-  let bytesRead = 0;
-  let bytesWritten = 0;
-  const counted = async function* (): AsyncGenerator<Buffer> {
-    for await (const piece of source.pieces()) {
-      bytesRead += piece.length;
-      onBytes(piece.length);
-      yield piece;
-    }
-  };
-  transform.on('data', (piece: Buffer) => (bytesWritten += piece.length));
-  transform.header.catch(() => undefined);
-  try {
-    await pipeline(Readable.from(counted(), { objectMode: false }), transform, target.stream, { end: target.isAtomic });
-  } catch (error) {
-    throw brokenPipe(reasonOf(error), target);
-  }
-  return { header: await transform.header, bytesRead, bytesWritten };
-}
-
-function brokenPipe(error: unknown, target: Target): unknown {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code !== 'EPIPE' && code !== 'ERR_STREAM_PREMATURE_CLOSE' && code !== 'ERR_STREAM_DESTROYED') return error;
-  return new ClavigerError('CANCELED', `nobody reads ${target.name} any more: stopped before the end`, {
-    cause: error,
-  });
 }

@@ -29,8 +29,11 @@ export interface Source extends AsyncDisposable {
   first(bytes: number): Promise<Buffer>;
   /** So many bytes from a place of a file, fewer where there are fewer; none of standard input. */
   readonly readAt: (at: number, bytes: number) => Promise<Buffer>;
-  /** All bytes, once. */
-  pieces(): AsyncGenerator<Buffer, void, void>;
+  /**
+   * All bytes, once. A piece stays as it is until so many bytes more were taken, and the next piece is asked for; then its
+   * memory serves again.
+   */
+  pieces(keepBytes: number): AsyncGenerator<Buffer, void, void>;
 }
 
 /** @param path `-` or undefined is standard input */
@@ -58,6 +61,8 @@ export function fileSource(path: string, flags = 0): Source {
 abstract class Looked {
   #looked: Buffer[] = [];
   #rest: AsyncGenerator<Buffer, void, void> | null = null;
+  /** Of the pieces that are read from now on; what was looked at stays. */
+  protected keepBytes = Infinity;
 
   protected abstract read(): AsyncGenerator<Buffer, void, void>;
 
@@ -72,11 +77,35 @@ abstract class Looked {
     return this.#looked[0] ?? Buffer.alloc(0);
   }
 
-  async *pieces(): AsyncGenerator<Buffer, void, void> {
+  async *pieces(keepBytes: number): AsyncGenerator<Buffer, void, void> {
+    this.keepBytes = keepBytes;
     this.#rest ??= this.read();
     yield* this.#looked;
     this.#looked = [];
     yield* this.#rest;
+  }
+}
+
+/**
+ * Buffers that come again.
+ *
+ * INVARIANT: while a piece is read into one, the caller works on the piece before it, and may look at the `keepBytes`
+ * before that. Every piece but the last is full, so these are so many bytes rounded up to pieces, and one; one more is to
+ * spare. A buffer that came again too soon would change what is being encrypted.
+ */
+class Memory {
+  readonly #keepBytes: () => number;
+  readonly #given: Buffer[] = [];
+
+  constructor(keepBytes: () => number) {
+    this.#keepBytes = keepBytes;
+  }
+
+  next(): Buffer {
+    const kept = Math.ceil(this.#keepBytes() / PIECE_BYTES) + 2;
+    const buffer = this.#given.length > kept ? this.#given.shift()! : Buffer.allocUnsafeSlow(PIECE_BYTES);
+    this.#given.push(buffer);
+    return buffer;
   }
 }
 
@@ -132,24 +161,34 @@ class FileSource extends Looked implements Source {
   };
 
   protected async *read(): AsyncGenerator<Buffer, void, void> {
+    const memory = new Memory(() => this.keepBytes);
     // One read is always under way while the caller works on the piece before.
-    for (let next = this.#piece(); ;) {
+    for (let next = this.#piece(memory.next()); ;) {
       const piece = await next;
-      if (piece.length === 0) return;
-      next = this.#piece();
+      // What is added to the file from here on is not its content when it was opened.
+      if (piece.length < PIECE_BYTES) {
+        if (piece.length > 0) yield piece;
+        return;
+      }
+      next = this.#piece(memory.next());
       // Should the caller leave, nobody waits for it.
       next.catch(() => undefined);
       yield piece;
     }
   }
 
-  async #piece(): Promise<Buffer> {
-    const buffer = Buffer.allocUnsafeSlow(PIECE_BYTES);
-    const reading = readFrom(this.#fd, buffer, 0, buffer.length, null);
-    this.#reading = reading.catch(() => undefined);
+  /** Fills a buffer; what is shorter is the end of the file. */
+  async #piece(buffer: Buffer): Promise<Buffer> {
+    let length = 0;
     try {
-      const { bytesRead } = await reading;
-      return buffer.subarray(0, bytesRead);
+      while (length < buffer.length) {
+        const reading = readFrom(this.#fd, buffer, length, buffer.length - length, null);
+        this.#reading = reading.catch(() => undefined);
+        const { bytesRead } = await reading;
+        if (bytesRead === 0) break;
+        length += bytesRead;
+      }
+      return buffer.subarray(0, length);
     } catch (cause) {
       throw fileError('read', this.path, cause);
     }

@@ -28,7 +28,7 @@ import {
 } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
-import { Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import { ClavigerError } from '../../errors.ts';
 import { fileError } from '../input.ts';
@@ -36,10 +36,10 @@ import type { Terminal } from '../terminal.ts';
 import { openNameless } from './nameless.ts';
 import type { Unfinished } from './unfinished.ts';
 
-/** What waits while a write is under way. */
-const QUEUE_BYTES = 4 * 1024 * 1024;
 /** POSIX promises 1,024 (IOV_MAX) on every system that we run on. */
 const PIECES_MAX = 1024;
+/** What is shorter is not worth it. */
+const GIVEN_BACK_BYTES = 4096;
 /** Until it is whole. */
 const OWNER_ONLY = 0o600;
 const PERMISSIONS = 0o777;
@@ -48,6 +48,12 @@ const PERMISSIONS = 0o777;
 export const TEMPORARY_NAME = /^\.claviger-[0-9a-f]{16}\.tmp$/;
 
 const syncFd = promisify(fsync);
+/** Gives how many bytes it wrote. */
+const writeSome = async (fd: number, pieces: readonly Buffer[]): Promise<number> => {
+  const { bytesWritten } = await writeTo(fd, pieces);
+  return bytesWritten;
+};
+const writeTo = promisify(writev);
 const closeFd = promisify(close);
 
 export interface Target extends AsyncDisposable {
@@ -55,7 +61,12 @@ export interface Target extends AsyncDisposable {
   readonly name: string;
   /** True where nobody reads anything of it before it is whole. */
   readonly isAtomic: boolean;
-  readonly stream: Writable;
+  /**
+   * Takes pieces, which are the target's from here on; resolves once it may be given more.
+   *
+   * @throws ClavigerError where it cannot be written; CANCELED where nobody reads any more
+   */
+  write(pieces: readonly Buffer[]): Promise<void>;
   /** It is whole: puts it on the disk and gives it its name. What is disposed of without is removed. */
   finish(): Promise<void>;
 }
@@ -75,40 +86,79 @@ export interface TargetOptions {
  * @throws ClavigerError where nothing can be written there, before anything is
  */
 export function openTarget(terminal: Terminal, path: string | undefined, options: TargetOptions): Target {
-  if (path === undefined || path === '-') return new StreamTarget('standard output', terminal.output.stream);
+  if (path === undefined || path === '-') return new StreamTarget('standard output', terminal.output.stream, false);
   const there = statOf(path);
   if (there === null || there.isFile()) return new FileTarget(realPath(path, there), path, there, options);
   if (there.isDirectory()) throw refusal(path, 'it is a folder');
   if (there.isBlockDevice() && !options.force) {
     throw refusal(path, 'it is a disk, and what is on it would be lost; --force writes to it');
   }
-  return new StreamTarget(`\`${path}\``, createWriteStream(path, { flags: 'r+' }));
+  return new StreamTarget(`\`${path}\``, createWriteStream(path, { flags: 'r+' }), true);
 }
 
 class StreamTarget implements Target {
   readonly name: string;
   readonly isAtomic = false;
-  readonly stream: Writable;
+  readonly #stream: Writable;
+  readonly #ends: boolean;
+  #error: Error | null = null;
 
-  constructor(name: string, stream: Writable) {
+  /** @param ends whether it is ours to end */
+  constructor(name: string, stream: Writable, ends: boolean) {
     this.name = name;
-    this.stream = stream;
+    this.#stream = stream;
+    this.#ends = ends;
+    stream.on('error', this.#onError);
   }
 
-  async finish(): Promise<void> {}
+  async write(pieces: readonly Buffer[]): Promise<void> {
+    for (const piece of pieces) {
+      this.#requireReader();
+      if (this.#stream.write(piece)) continue;
+      // Its error comes as the error of a write.
+      await new Promise<void>((resolve) => this.#stream.write('', () => resolve()));
+    }
+    this.#requireReader();
+  }
 
-  async [Symbol.asyncDispose](): Promise<void> {}
+  async finish(): Promise<void> {
+    await new Promise<void>((resolve) => this.#stream.write('', () => resolve()));
+    this.#requireReader();
+    if (!this.#ends) return;
+    await new Promise<void>((resolve, reject) => {
+      this.#stream.end((error?: Error | null) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#ends) this.#stream.destroy();
+    else this.#stream.off('error', this.#onError);
+  }
+
+  readonly #onError = (error: Error): void => {
+    this.#error = error;
+  };
+
+  #requireReader(): void {
+    const error = this.#error ?? this.#stream.errored;
+    if (error === null && !this.#stream.destroyed) return;
+    if (error !== null && (error as NodeJS.ErrnoException).code !== 'EPIPE') {
+      throw fileError('write', this.name.replaceAll('`', ''), error);
+    }
+    throw new ClavigerError('CANCELED', `nobody reads ${this.name} any more: stopped before the end`);
+  }
 }
 
 class FileTarget implements Target {
   readonly name: string;
   readonly isAtomic = true;
-  readonly stream: Writable;
   readonly #path: string;
   readonly #there: Stats | null;
   readonly #options: TargetOptions;
   readonly #unnamed: Unnamed;
   #isOpen = true;
+  /** The write that is under way. */
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(path: string, name: string, there: Stats | null, options: TargetOptions) {
     this.name = `\`${name}\``;
@@ -117,10 +167,28 @@ class FileTarget implements Target {
     this.#options = options;
     if (!mayReplace(there, options)) throw existsAlready(path);
     this.#unnamed = openUnnamed(path, options);
-    this.stream = fileStream(this.#unnamed.fd, name);
+  }
+
+  async write(pieces: readonly Buffer[]): Promise<void> {
+    await this.#writing;
+    this.#writing = this.#writeAll(pieces);
+    // Whoever writes next, or finishes, is told.
+    this.#writing.catch(() => undefined);
+  }
+
+  async #writeAll(pieces: readonly Buffer[]): Promise<void> {
+    try {
+      for (let rest = pieces; rest.length > 0;) {
+        rest = after(rest, await writeSome(this.#unnamed.fd, rest.slice(0, PIECES_MAX)));
+      }
+    } catch (cause) {
+      throw fileError('write', this.#path, cause);
+    }
+    for (const piece of pieces) giveBack(piece);
   }
 
   async finish(): Promise<void> {
+    await this.#writing;
     const { insteadOf } = this.#options;
     const { fd } = this.#unnamed;
     try {
@@ -149,12 +217,7 @@ class FileTarget implements Target {
 
   async [Symbol.asyncDispose](): Promise<void> {
     // A write that is under way ends before its file is closed.
-    if (!this.stream.closed) {
-      await new Promise<void>((resolve) => {
-        this.stream.once('close', resolve);
-        this.stream.destroy();
-      });
-    }
+    await this.#writing.catch(() => undefined);
     if (this.#isOpen) {
       this.#isOpen = false;
       await closeFd(this.#unnamed.fd);
@@ -218,29 +281,8 @@ function linkOnce(from: string, to: string, rename: (to: string) => void): boole
   }
 }
 
-/** Writes all pieces that wait in one call. */
-function fileStream(fd: number, name: string): Writable {
-  const writeAll = (pieces: Buffer[], done: (error?: Error | null) => void): void => {
-    writev(fd, pieces.slice(0, PIECES_MAX), (cause, written) => {
-      if (cause !== null) return done(fileError('write', name, cause));
-      const rest = after(pieces, written);
-      if (rest.length === 0) return done();
-      writeAll(rest, done);
-    });
-  };
-  return new Writable({
-    highWaterMark: QUEUE_BYTES,
-    write: (piece: Buffer, _encoding, done) => writeAll([piece], done),
-    writev: (chunks, done) =>
-      writeAll(
-        chunks.map(({ chunk }) => chunk as Buffer),
-        done,
-      ),
-  });
-}
-
 /** What is left of the pieces once so many bytes are written. */
-function after(pieces: Buffer[], written: number): Buffer[] {
+function after(pieces: readonly Buffer[], written: number): readonly Buffer[] {
   let at = 0;
   let left = written;
   while (at < pieces.length && left >= pieces[at]!.length) {
@@ -249,6 +291,16 @@ function after(pieces: Buffer[], written: number): Buffer[] {
   }
   if (at === pieces.length) return [];
   return [pieces[at]!.subarray(left), ...pieces.slice(at + 1)];
+}
+
+/**
+ * Gives memory back to the system now, rather than when it is found to be nobody's: the next piece is made in it, and not
+ * in pages that were never touched.
+ */
+function giveBack(piece: Buffer): void {
+  const { buffer } = piece;
+  const isAlone = buffer instanceof ArrayBuffer && buffer.byteLength === piece.length;
+  if (isAlone && piece.length >= GIVEN_BACK_BYTES) buffer.transfer(0);
 }
 
 /** An empty file holds nothing that could be lost; `mktemp` makes one. */

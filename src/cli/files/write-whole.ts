@@ -16,10 +16,7 @@ export async function writeWhole(
 ): Promise<void> {
   using unfinished = new Unfinished(terminal);
   await using target = openTarget(terminal, path, { ...options, unfinished });
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  target.stream.on('error', reject);
-  target.stream.on('finish', resolve);
-  target.stream.end(bytes);
-  await promise;
+  // The target does with it what it likes; the bytes stay their owner's.
+  await target.write([Buffer.from(bytes)]);
   await target.finish();
 }

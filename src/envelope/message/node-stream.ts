@@ -56,10 +56,9 @@ export class MessageTransform extends Transform {
   async #push(made: () => Pieces): Promise<void> {
     const pieces = made();
     for (const piece of Symbol.iterator in pieces ? pieces : await pieces) {
+      if (this.destroyed) return;
       this.#turns.did(piece.length);
       if (!this.push(piece)) await this.#reader();
-      // The next piece would need a key that is no more.
-      if (this.destroyed) return;
       if (this.#turns.isOver) await this.#turns.next();
     }
   }

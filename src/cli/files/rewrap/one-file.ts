@@ -7,11 +7,8 @@
  * @module
  */
 import { constants, type Stats } from 'node:fs';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { ClavigerClient } from '../../../client/index.ts';
-import { clavigerKeyring } from '../../../envelope/keyrings/index.ts';
-import { Envelope, type CommitmentPolicy, type MessageHeader } from '../../../envelope/index.ts';
+import type { CommitmentPolicy, MessageHeader } from '../../../envelope/index.ts';
 import { ClavigerError } from '../../../errors.ts';
 import type { EncryptionContext } from '../../../model/encryption-context.ts';
 import { rawOrBase64 } from '../../input.ts';
@@ -19,7 +16,8 @@ import type { Terminal } from '../../terminal.ts';
 import { describeBlob, describeKeys, type DescribedBlob, type DescribedKey } from '../describe.ts';
 import { headerOf } from '../header-of.ts';
 import { KIND_BYTES, kindOf } from '../kind.ts';
-import { frameBytesOf, opener } from '../message.ts';
+import { decryption, DECRYPTION_KEEPS_BYTES, encryption, frameBytesOf } from '../message.ts';
+import { pump } from '../pump.ts';
 import { remembering } from '../remembering.ts';
 import { fileSource, type Source } from '../source.ts';
 import { openTarget } from '../target.ts';
@@ -112,20 +110,14 @@ async function streamAnew(
 ): Promise<readonly string[]> {
   const { service, reasonOf } = remembering(client);
   await using target = openTarget(terminal, path, { unfinished, force: true, mode: stats.mode, insteadOf: stats });
-  const opening = opener({ service, keys: [], commitmentPolicy }).decryptTransform({ context: given });
+  const opening = decryption({ service, keys: [], context: given, commitmentPolicy });
   // What was authenticated only stays so.
   const requiredContext = Object.keys(given).filter((name) => !Object.hasOwn(header.context, name));
-  const keyring = clavigerKeyring(service, { keys: wanted.map(({ arn }) => arn), wrapQuorum: wanted.length });
   const frameBytes = header.contentType === 'framed' ? header.frameBytes : frameBytesOf(stats.size);
-  const making = new Envelope({ keyring, requiredContext }).encryptTransform({ context, frameBytes });
-  const counted = async function* (): AsyncGenerator<Buffer> {
-    for await (const piece of source.pieces()) {
-      onBytes(piece.length);
-      yield piece;
-    }
-  };
+  const keys = wanted.map(({ arn }) => arn);
+  const making = encryption({ service, keys, context, requiredContext, frameBytes });
   try {
-    await pipeline(Readable.from(counted(), { objectMode: false }), opening, making, target.stream);
+    await pump(source, [opening, making], DECRYPTION_KEEPS_BYTES, target, onBytes);
   } catch (error) {
     throw reasonOf(error);
   }
@@ -159,7 +151,7 @@ async function rewrapBlob(path: string, stats: Stats, source: Source, terms: Rew
   if (ciphertext.equals(made.ciphertext)) return { outcome: 'current', ...shown, missingHomes };
   await using target = openTarget(terminal, path, { unfinished, force: true, mode: stats.mode, insteadOf: stats });
   const content = written === ciphertext ? made.ciphertext : Buffer.from(`${made.ciphertext.toBase64()}\n`);
-  await pipeline(Readable.from([content]), target.stream);
+  await target.write([Buffer.from(content)]);
   await target.finish();
   return { outcome: 'rewrapped', ...shown, missingHomes };
 }
