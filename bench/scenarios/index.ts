@@ -6,6 +6,7 @@
 import type { Scenario } from '../bench.ts';
 import { cliFile } from './cli-file.ts';
 import { fieldEncryption } from './fields.ts';
+import { envelope } from './envelope.ts';
 import { flood } from './flood.ts';
 import { homes } from './homes.ts';
 import { hsm } from './hsm.ts';
@@ -25,6 +26,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   flood,
   homes,
   hsm,
+  envelope,
   'cli-file': cliFile,
   fields: fieldEncryption,
   soak,

@@ -27,7 +27,6 @@ const CONTENT_KINDS = {
   'non-framed': Buffer.from('AWSKMSEncryptionClient Single Block'),
 };
 export type ContentKind = keyof typeof CONTENT_KINDS;
-const NO_NUMBERS = Buffer.alloc(4 + 8);
 
 /** The additional data of the frames of one message. */
 export class BodyAad {
@@ -48,7 +47,12 @@ export class BodyAad {
     // At most twice a message: most frames are regular, and one is final.
     if (kind !== this.#kind) {
       this.#kind = kind;
-      this.#aad = Buffer.concat([this.#messageId, CONTENT_KINDS[kind], NO_NUMBERS]);
+      const text = CONTENT_KINDS[kind];
+      const numbersAt = this.#messageId.length + text.length;
+      this.#aad = Buffer.allocUnsafe(numbersAt + 4 + 8);
+      this.#aad.set(this.#messageId);
+      this.#aad.set(text, this.#messageId.length);
+      this.#aad.writeUInt32BE(0, numbersAt + 4);
     }
     this.#aad.writeUInt32BE(number, this.#aad.length - 12);
     // The length is 64 bits; what is held in memory stays below 32.

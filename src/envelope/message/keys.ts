@@ -12,12 +12,16 @@ import { SecretBytes } from '../../crypto/secret-bytes.ts';
 import { invalidCiphertext } from '../../errors.ts';
 import { COMMITMENT_BYTES, TAG_BYTES, type ParsedHeader } from './header.ts';
 import { hkdf } from './hkdf.ts';
-import type { Suite } from './suites.ts';
+import { SUITES, type Suite } from './suites.ts';
 
 const COMMIT_INFO = Buffer.from('COMMITKEY\x01');
 const DERIVE_LABEL = Buffer.from('DERIVEKEY');
 const COUNTER_1 = Buffer.of(1);
 const NOTHING = Buffer.alloc(0);
+/** Of the key and of the commitment; only the salt differs from message to message. */
+const COMMITTING_INFOS = new Map(
+  [...SUITES.keys()].map((id) => [id, [infoOf(id, DERIVE_LABEL), COMMIT_INFO]] as const),
+);
 
 export interface MessageKeys {
   /** Belongs to whoever asked. */
@@ -30,8 +34,8 @@ export interface MessageKeys {
 export function messageKeys(suite: Suite, dataKey: Uint8Array, messageId: Uint8Array): MessageKeys {
   if (suite.kdfHash === null) return { key: new SecretBytes(Buffer.from(dataKey)), commitment: NOTHING };
   const [key, commitment] = suite.committing
-    ? hkdf(suite.kdfHash, messageId, dataKey, [infoOf(suite, DERIVE_LABEL), COMMIT_INFO])
-    : hkdf(suite.kdfHash, NOTHING, dataKey, [infoOf(suite, messageId)]);
+    ? hkdf(suite.kdfHash, messageId, dataKey, COMMITTING_INFOS.get(suite.id)!)
+    : hkdf(suite.kdfHash, NOTHING, dataKey, [infoOf(suite.id, messageId)]);
   key!.fill(0, suite.keyBytes);
   return {
     key: new SecretBytes(key!.subarray(0, suite.keyBytes)),
@@ -40,8 +44,8 @@ export function messageKeys(suite: Suite, dataKey: Uint8Array, messageId: Uint8A
 }
 
 /** The number of the suite and what follows it, with the counter of HKDF behind. */
-function infoOf({ id }: Suite, rest: Uint8Array): Buffer {
-  return Buffer.concat([Buffer.of(id >> 8, id & 0xff), rest, COUNTER_1]);
+function infoOf(suiteId: number, rest: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.of(suiteId >> 8, suiteId & 0xff), rest, COUNTER_1]);
 }
 
 /**

@@ -44,13 +44,14 @@ export function webStream(passage: Passage): StreamPair {
     try {
       const pieces = made();
       for (const piece of Symbol.iterator in pieces ? pieces : await pieces) {
-        if (isOver) throw canceled(passage.signal.reason);
         output.enqueue(piece);
         turns.did(piece.length);
         if (output.desiredSize! <= 0) {
           wanted = Promise.withResolvers();
           await wanted.promise;
         }
+        // The next piece would need a key that is no more.
+        if (isOver) throw canceled(passage.signal.reason);
         if (turns.isOver) await turns.next();
       }
     } catch (error) {
@@ -79,16 +80,17 @@ export function webStream(passage: Passage): StreamPair {
   const writable = new WritableStream<Uint8Array>({
     start: (controller) => {
       input = controller;
+      // Not `abort` of this sink, which would be called when the piece that waits for its reader is taken, or never.
+      controller.signal.addEventListener('abort', () => {
+        over(controller.signal.reason);
+        output.error(controller.signal.reason);
+      });
     },
     write: (chunk) => give(() => passage.write(requireBytes(chunk))),
     close: async () => {
       await give(() => passage.end());
       over();
       output.close();
-    },
-    abort: (reason) => {
-      over(reason);
-      output.error(reason);
     },
   });
   passage.signal.addEventListener('abort', aborted);
