@@ -13,6 +13,9 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const source = join(root, 'src', 'cli', 'main.ts');
 const entry = existsSync(source) ? source : join(root, 'dist', 'cli', 'main.js');
 
+// What programs that we start are given, without what is for us.
+const environment = { ...process.env };
+
 // Slow cryptography, DNS and files share libuv's pool; it has to be set before its first use.
 process.env['UV_THREADPOOL_SIZE'] ??= String(availableParallelism() + 3);
 
@@ -22,10 +25,10 @@ const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
 if (existsSync(cache)) module.enableCompileCache?.(join(cache, 'claviger'));
 
 if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR_MIN) {
-  const { main } = /** @type {{ main: (argv: string[]) => Promise<number> }} */ (
+  const { main } = /** @type {{ main: (argv: string[], environment: NodeJS.ProcessEnv) => Promise<number> }} */ (
     await import(pathToFileURL(entry).href)
   );
-  process.exitCode = await main(process.argv.slice(2));
+  process.exitCode = await main(process.argv.slice(2), environment);
 } else {
   const newer = bundledNode();
   if (newer === null) {
@@ -34,7 +37,7 @@ if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR_MIN) {
     );
     process.exitCode = 1;
   } else {
-    const child = spawn(newer, process.argv.slice(1), { stdio: 'inherit' });
+    const child = spawn(newer, process.argv.slice(1), { env: environment, stdio: 'inherit' });
     // Whoever stops this process means the one that works.
     for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']))
       process.on(signal, () => child.kill(signal));

@@ -17,6 +17,8 @@ interface Node {
   readonly options: readonly Option[];
   /** Values that the first argument allows. */
   readonly values: readonly string[];
+  /** Whether arguments are files. */
+  readonly files: boolean;
 }
 
 const SCRIPTS: Readonly<Record<Shell, (nodes: readonly Node[]) => string>> = { bash, zsh, fish };
@@ -28,21 +30,25 @@ export function completionScript(program: CliCommand, shell: Shell): string {
 function nodesOf(command: CliCommand, path: readonly string[], common: readonly Option[]): readonly Node[] {
   const commands = command.commands as readonly CliCommand[];
   const options = [...new Set([...command.options, ...common])].filter(({ hidden }) => !hidden);
-  const values = command.registeredArguments[0]?.argChoices ?? [];
+  const argument = command.registeredArguments[0];
+  const values = argument?.argChoices ?? [];
+  const files = /^files?$/.test(argument?.name() ?? '');
   return [
-    { path, commands, options, values },
+    { path, commands, options, values, files },
     ...commands.flatMap((one) => nodesOf(one, [...path, one.name()], common)),
   ];
 }
 
 function bash(nodes: readonly Node[]): string {
-  const words = nodes.map((node) => `    '${node.path.join(' ')}') words='${wordsOf(node).join(' ')}' ;;`);
+  const words = nodes.map(
+    (node) => `    '${node.path.join(' ')}') words='${wordsOf(node).join(' ')}'${node.files ? ' files=1' : ''} ;;`,
+  );
   const values = choices(nodes).map(
     ([flag, choices]) => `    ${flag}) COMPREPLY=($(compgen -W '${choices.join(' ')}' -- "$current")); return ;;`,
   );
   return `# bash completion of claviger; load it with: source <(claviger completion bash)
 _claviger() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" before="\${COMP_WORDS[COMP_CWORD-1]}" path='' word words
+  local current="\${COMP_WORDS[COMP_CWORD]}" before="\${COMP_WORDS[COMP_CWORD-1]}" path='' word words files=''
   COMPREPLY=()
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case " ${pathsOf(nodes).join(' ')} " in
@@ -57,26 +63,27 @@ ${values.join('\n')}
 ${words.join('\n')}
   esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))
+  if [[ -n "$files" && "$current" != -* ]]; then COMPREPLY+=($(compgen -f -- "$current")); fi
 }
 complete -F _claviger claviger
 `;
 }
 
 function zsh(nodes: readonly Node[]): string {
-  const cases = nodes.map(({ path, commands, options, values }) => {
+  const cases = nodes.map(({ path, commands, options, values, files }) => {
     const described = [
       ...commands.map((command) => entry(command.name(), command.description())),
       ...values.map((value) => entry(value, '')),
     ];
     const flags = options.flatMap(({ long, description }) => (long === undefined ? [] : [entry(long, description)]));
-    return `    '${path.join(' ')}') commands=(${described.join(' ')}); options=(${flags.join(' ')}) ;;`;
+    return `    '${path.join(' ')}') commands=(${described.join(' ')}); options=(${flags.join(' ')})${files ? ' files=1' : ''} ;;`;
   });
   const values = choices(nodes).map(([flag, choices]) => `    ${flag}) compadd -- ${choices.join(' ')}; return ;;`);
   return `#compdef claviger
 # zsh completion of claviger; keep it as _claviger in a folder of $fpath
 _claviger() {
   local -a commands options
-  local path_='' word
+  local path_='' word files=''
   for word in "\${(@)words[2,CURRENT-1]}"; do
     case " ${pathsOf(nodes).join(' ')} " in
       *" \${path_:+\${path_// //}/}$word "*) path_="\${path_:+$path_ }$word" ;;
@@ -91,6 +98,8 @@ ${cases.join('\n')}
   esac
   if [[ "\${words[CURRENT]}" == -* ]]; then
     _describe 'option' options
+  elif [[ -n "$files" ]]; then
+    _files
   else
     _describe 'command' commands
   fi
@@ -104,13 +113,14 @@ fi
 }
 
 function fish(nodes: readonly Node[]): string {
-  const lines = nodes.flatMap(({ path, commands, options, values }) => {
+  const lines = nodes.flatMap(({ path, commands, options, values, files }) => {
     const at = `-n "__claviger_at '${path.join(' ')}'"`;
     return [
       ...commands.map(
         (command) => `complete -c claviger ${at} -a ${command.name()} -d ${fishQuoted(command.description())}`,
       ),
       ...values.map((value) => `complete -c claviger ${at} -a ${value}`),
+      ...(files ? [`complete -c claviger ${at} -F`] : []),
       ...options.map(
         (option) => `complete -c claviger ${at} ${fishFlags(option)} -d ${fishQuoted(option.description)}`,
       ),

@@ -36,7 +36,7 @@ export interface Terminal {
 }
 
 /** The terminal of this process. */
-export function processTerminal(): Terminal {
+export function processTerminal(env: Environment = process.env): Terminal {
   const { stdin, stdout, stderr } = process;
   let read = true;
   // Who reads no further has what they wanted: the rest is dropped, and the command ends as it would have.
@@ -46,7 +46,7 @@ export function processTerminal(): Terminal {
   });
   stderr.on('error', () => undefined);
   return {
-    env: process.env,
+    env,
     folder: process.cwd(),
     input: { stream: stdin, isTty: stdin.isTTY },
     output: { stream: stdout, isTty: stdout.isTTY },

@@ -230,5 +230,7 @@ describe('completion', { concurrency: 2 }, () => {
     assert.deepEqual(await complete('claviger', 'keys', 'create', '--qui'), ['--quiet']);
     assert.deepEqual(await complete('claviger', 'encrypt', '-i', 'claviger.b'), ['claviger.bash']);
     assert.deepEqual(await complete('claviger', 'completion', 'z'), ['zsh']);
+    assert.deepEqual(await complete('claviger', 'unseal', 'claviger.b'), ['claviger.bash']);
+    assert.deepEqual(await complete('claviger', 'random', 'claviger.b'), ['']);
   });
 });

@@ -12,7 +12,7 @@ const root = resolve(import.meta.dirname, '../..');
 const folder = testFolder();
 after(() => removeFolder(folder));
 
-test('the package installs into an empty project, where the examples, the client, envelopes, the conformance kit and the command run', async () => {
+test('the package installs into an empty project, where the examples, the client, envelopes, sealed files, the conformance kit and the command run', async () => {
   // The archive is what `npm publish` would send; `prepack` builds it.
   const packed = await run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: root, maxBuffer: 1e8 });
   const [archive] = JSON.parse(packed.stdout.slice(packed.stdout.indexOf('['))) as [{ filename: string }];
@@ -47,6 +47,13 @@ test('the package installs into an empty project, where the examples, the client
     { cwd: folder },
   );
   assert.equal(envelope.stdout, 'function\n');
+
+  const sealed = await run(
+    process.execPath,
+    ['-e', "import('claviger/sealed').then(({ unseal }) => console.log(typeof unseal))"],
+    { cwd: folder },
+  );
+  assert.equal(sealed.stdout, 'function\n');
 
   const kit = await run(
     process.execPath,

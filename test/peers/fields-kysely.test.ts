@@ -391,6 +391,7 @@ for (const name of DATABASES) {
             .selectFrom('customers')
             .select((eb) => eb.case().when('iban', '=', 'x').then(1).else(2).end().as('n')),
           concat: db.selectFrom('customers').select((eb) => eb('email', '||', 'x').as('both')),
+          'a whole row as JSON': db.selectFrom('customers').select((eb) => eb.fn.toJson('customers').as('j')),
           distinct: db.selectFrom('customers').select('email').distinct(),
           'raw SQL': db.selectFrom('customers').select(sql<string>`lower(email)`.as('low')),
           'a raw reference': db
@@ -491,6 +492,62 @@ for (const name of DATABASES) {
         { tenant: { column: 'country' } },
       ));
 
+    test('each data subject has its own key: an update names it, and what was shredded is told apart', (t) =>
+      withWorld(
+        t,
+        name,
+        async ({ db, database, seenAs }) => {
+          const subject = { subject: 'country' };
+          await db
+            .insertInto('customers')
+            .values([
+              { id: 'c-1', country: 's-1', name: 'Ada' },
+              { id: 'c-2', country: 's-2', name: 'Bob' },
+            ])
+            .execute();
+          const update = db.updateTable('customers').set({ name: 'x' }).where('id', '=', 'c-1');
+          await assert.rejects(update.execute(), invalid(/where\('country'/));
+          const wrong = await update.where('country', '=', 's-2').executeTakeFirst();
+          assert.equal(wrong.numUpdatedRows, 0n);
+          await update.where('country', '=', 's-1').execute();
+          await assert.rejects(
+            db
+              .insertInto('customers')
+              .values({ id: 'c-1', country: 's-2', name: 'y' })
+              .onConflict((oc) => oc.column('id').doUpdateSet((eb) => ({ name: eb.ref('excluded.name') })))
+              .execute(),
+            invalid(/`country` among the columns of its conflict/),
+          );
+          const read = await db.selectFrom('customers').select('name').orderBy('id').execute();
+          assert.deepEqual(read, [{ name: 'x' }, { name: 'Bob' }]);
+          await database.rows("UPDATE customers SET country = 's-2' WHERE id = 'c-1'");
+          await assert.rejects(seenAs(subject).selectFrom('customers').select('name').execute(), {
+            code: 'INVALID_CIPHERTEXT',
+          });
+        },
+        { subject: 'country' },
+      ));
+
+    test('rows that stream are decrypted as they come, and an insert within `with` is encrypted', (t) =>
+      withWorld(t, name, async ({ db, database }) => {
+        await db.insertInto('customers').values([ADA, BOB]).execute();
+        if (name === 'sqlite') {
+          const streamed: unknown[] = [];
+          for await (const row of db.selectFrom('customers').select('name').orderBy('id').stream()) streamed.push(row);
+          assert.deepEqual(streamed, [{ name: 'Ada' }, { name: 'Bob' }]);
+        } else {
+          const inserted = db
+            .withSchema('public')
+            .with('new', (q) => q.insertInto('customers').values({ id: 'c-3', name: 'Eve' }).returning('customers.id'))
+            .selectFrom('new')
+            .select('new.id');
+          assert.deepEqual(await inserted.execute(), [{ id: 'c-3' }]);
+          const read = db.withSchema('public').selectFrom('customers').select('name').where('id', '=', 'c-3');
+          assert.deepEqual(await read.execute(), [{ name: 'Eve' }]);
+        }
+        assert.deepEqual(await database.rows("SELECT id FROM customers WHERE name IN ('Ada', 'Bob', 'Eve')"), []);
+      }));
+
     test('in a transaction it is as outside: what is rolled back is not there', (t) =>
       withWorld(t, name, async ({ db }) => {
         await db.insertInto('customers').values(BOB).execute();
@@ -504,6 +561,19 @@ for (const name of DATABASES) {
           /^Error: no$/,
         );
         assert.deepEqual(await db.selectFrom('customers').select('name').execute(), [{ name: 'Bob' }]);
+      }));
+
+    test('a field key that was made in a transaction which is rolled back is not written with afterwards', (t) =>
+      withWorld(t, name, async ({ db, seenAs }) => {
+        const rolledBack = db.transaction().execute(async (trx) => {
+          await trx.insertInto('customers').values(ADA).execute();
+          throw new Error('no');
+        });
+        await assert.rejects(rolledBack, /^Error: no$/);
+        await db.insertInto('customers').values(BOB).execute();
+        // Another program, which has nothing in its memory.
+        const read = await seenAs({}).selectFrom('customers').select('name').execute();
+        assert.deepEqual(read, [{ name: 'Bob' }]);
       }));
 
     test('an id that the database finds under another spelling is not updated to what its own cannot open', (t) =>

@@ -23,6 +23,7 @@ import {
 } from '../sealed/options.ts';
 import { Scratch } from '../sealed/scratch.ts';
 import type { Session } from '../session.ts';
+import { plain } from '../table.ts';
 import { UsageError } from '../usage-error.ts';
 
 interface EditOptions extends SelectionOptions {
@@ -119,7 +120,7 @@ type Next = 'edit' | 'seal';
 
 /** @throws the error itself, where it ends here */
 async function whatNext({ terminal }: Session, error: Error): Promise<Next> {
-  terminal.say(`${terminal.styled('red', 'claviger:', 'errors')} ${error.message}`);
+  terminal.say(`${terminal.styled('red', 'claviger:', 'errors')} ${plain(error.message)}`);
   for (;;) {
     const answer = await ask(terminal, '[e]dit again, [t]ry to seal again, or [q]uit without a change? ');
     if (/^e/i.test(answer)) return 'edit';

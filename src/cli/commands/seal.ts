@@ -20,6 +20,7 @@ import {
   type SelectionOptions,
 } from '../sealed/options.ts';
 import type { Session } from '../session.ts';
+import { plain } from '../table.ts';
 import { UsageError } from '../usage-error.ts';
 
 interface SealCommandOptions extends SelectionOptions {
@@ -168,7 +169,7 @@ async function check(session: Session, options: SealCommandOptions, files: reado
       found ||= !sealed || unsealed.length > 0;
       if (json) terminal.print(JSON.stringify({ file, sealed, unsealed }));
       else if (!sealed) terminal.print(`${file}: not sealed`);
-      else for (const path of unsealed) terminal.print(`${file}: ${path}`);
+      else for (const path of unsealed) terminal.print(`${file}: ${plain(path)}`);
     } catch (error) {
       throw inFile(file, error);
     }

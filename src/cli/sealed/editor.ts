@@ -7,11 +7,11 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 import { basename } from 'node:path';
 import { ClavigerError } from '../../errors.ts';
-import type { Environment, Terminal } from '../terminal.ts';
+import type { Terminal } from '../terminal.ts';
 
 const USUAL = 'vi';
 /** Swap files, backups, undo files and remembered registers would outlive the file, elsewhere. */
-const VIM_LEAVES_NOTHING = `-n -i NONE -c 'set nobackup nowritebackup noundofile'`;
+const VIM_LEAVES_NOTHING = ['-n', '-i', 'NONE', '-c', 'set nobackup nowritebackup noundofile'];
 const VIMS: ReadonlySet<string> = new Set(['vim', 'nvim', 'gvim', 'vim.basic', 'vim.tiny', 'vim.nox']);
 const ENDING = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT'] as const;
 /** Keys of the terminal: while the editor has it, they are the editor's. */
@@ -41,12 +41,15 @@ export class Editor implements Disposable {
    * @throws INVALID_ARGUMENT where it cannot be started, or fails
    */
   async run(path: string): Promise<void> {
-    const command = commandOf(this.#terminal.env);
     const { CLAVIGER_TOKEN: _token, ...env } = this.#terminal.env;
+    const command = env['VISUAL'] || env['EDITOR'] || USUAL;
+    const [program, ...args] = commandLine(command, path);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const child = spawn('/bin/sh', ['-c', `${command} "$1"`, 'sh', path], { env, stdio: 'inherit' });
+    const child = spawn(program!, args, { env, stdio: 'inherit' });
     this.#running = child;
-    child.on('error', (cause) => reject(failed(command, cause.message)));
+    child.on('error', ({ code }: NodeJS.ErrnoException) => {
+      reject(failed(command, code === 'ENOENT' ? 'there is no such program' : (code ?? 'it did not start')));
+    });
     child.on('exit', (code, signal) => {
       if (code === 0) resolve();
       else reject(failed(command, signal === null ? `it ended with exit code ${code}` : `${signal} ended it`));
@@ -63,10 +66,10 @@ export class Editor implements Disposable {
   }
 }
 
-/** A line of a shell, without the file. */
-function commandOf(env: Environment): string {
-  const command = env['VISUAL'] || env['EDITOR'] || USUAL;
-  return VIMS.has(basename(command)) ? `${command} ${VIM_LEAVES_NOTHING}` : command;
+/** What is more than the name of a program is a line of a shell, which lives on when the editor gets a Ctrl-C. */
+function commandLine(command: string, path: string): readonly string[] {
+  if (!/^[\w./+-]+$/.test(command)) return ['/bin/sh', '-c', `trap : INT QUIT; ${command} "$1"`, 'sh', path];
+  return [command, ...(VIMS.has(basename(command)) ? VIM_LEAVES_NOTHING : []), path];
 }
 
 function failed(command: string, how: string): ClavigerError {

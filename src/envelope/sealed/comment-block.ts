@@ -59,7 +59,9 @@ function isStructured(name: string): boolean {
 
 /** Values as `joinComments` was given them; what they are worth, others check. */
 function fieldsOf(text: string, blockAt: number): unknown {
-  const fields: Record<string, unknown> = { keys: [] };
+  const keys: object[] = [];
+  const fields = Object.create(null) as Record<string, unknown>;
+  fields['keys'] = keys;
   for (const line of text.slice(blockAt).split(/\r?\n/)) {
     if (line === '') continue;
     const [, name, value] = /^# claviger: (\w+) (.*)$/.exec(line) ?? [];
@@ -69,7 +71,7 @@ function fieldsOf(text: string, blockAt: number): unknown {
     if (name !== 'key') fields[name] = isStructured(name) ? parsed(text, blockAt, value!) : value;
     else {
       const [arn, wrap, ...others] = value!.split(' ');
-      (fields['keys'] as object[]).push({ arn, wrap: [wrap, ...others].join(' ') });
+      keys.push({ arn, wrap: [wrap, ...others].join(' ') });
     }
   }
   return fields;

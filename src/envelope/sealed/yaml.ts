@@ -9,9 +9,11 @@
 import {
   isAlias,
   isMap,
+  isNode,
   isScalar,
   isSeq,
   parseAllDocuments,
+  visit,
   type Document,
   type Scalar as YamlScalar,
   type YAMLMap,
@@ -29,7 +31,8 @@ export const yaml: Format = {
   join: joinComments,
   spell: (token) => token,
   tokenOf: (spelling) => (TOKEN.test(spelling) ? spelling : null),
-  scalars: (body) => documents(body, 'core').flatMap((document, at) => scalarsOf(document, at)),
+  scalars: (body) =>
+    documents(body, 'core').flatMap((document, at) => new ScalarReader(document, at).read(document.contents)),
 };
 
 /** @param schema `failsafe` knows texts only, and so no two spellings of one key; `core` is what programs read */
@@ -38,7 +41,7 @@ function documents(body: string, schema: 'failsafe' | 'core'): readonly Document
   const found = [...parseAllDocuments(body, options)] as Document[];
   for (const { errors } of found) {
     const [error] = errors;
-    // The package's own words may quote what stands there.
+    // The package's own words may quote what stands there. Its limit of levels is one of these errors, too.
     if (error !== undefined) throw syntaxError(body, error.pos[0], error.code.toLowerCase().replaceAll('_', ' '));
   }
   return found;
@@ -46,16 +49,20 @@ function documents(body: string, schema: 'failsafe' | 'core'): readonly Document
 
 function slotsOf(body: string, root: Document, document: number): readonly Slot[] {
   const slots: Slot[] = [];
-  const visit = (node: unknown, steps: Path['steps']): void => {
+  const anchors = new Set<string>();
+  const take = (node: unknown, steps: Path['steps']): void => {
     if (steps.length > DEPTH_MAX) throw tooDeep(steps, document);
-    if (isMap(node)) for (const pair of node.items) visit(pair.value, [...steps, keyOf(body, pair.key)]);
-    else if (isSeq(node)) node.items.forEach((item, index) => visit(item, [...steps, index]));
+    if (isAlias(node) && !anchors.has(node.source))
+      throw syntaxError(body, node.range![0], 'an alias without an anchor');
+    if (isNode(node) && !isAlias(node) && node.anchor !== undefined) anchors.add(node.anchor);
+    if (isMap(node)) for (const pair of node.items) take(pair.value, [...steps, keyOf(body, pair.key)]);
+    else if (isSeq(node)) node.items.forEach((item, index) => take(item, [...steps, index]));
     else if (isScalar(node) && node.source !== undefined) {
       const slot = { path: { document, steps }, ...spanOf(body, node) };
       if (slot.end > slot.start) slots.push(slot);
     }
   };
-  visit(root.contents, []);
+  take(root.contents, []);
   return slots;
 }
 
@@ -75,44 +82,70 @@ function spanOf(body: string, { range, type }: YamlScalar): Span {
   return { start, end: body[end - 2] === '\r' ? end - 2 : end - 1 };
 }
 
-/** Values with aliases and merges followed. */
-function scalarsOf(root: Document, document: number): readonly Scalar[] {
-  const found: Scalar[] = [];
-  let visited = 0;
-  const visit = (given: unknown, steps: Path['steps']): void => {
-    visited += 1;
-    if (visited > VALUES_MAX) {
+/** Reads values with aliases and merges followed; few words can mean very many of them. */
+class ScalarReader {
+  readonly #document: number;
+  readonly #targets: ReadonlyMap<unknown, unknown>;
+  readonly #found: Scalar[] = [];
+  #visited = 0;
+
+  constructor(root: Document, document: number) {
+    this.#document = document;
+    this.#targets = aliasTargets(root);
+  }
+
+  read(given: unknown, steps: Path['steps'] = []): readonly Scalar[] {
+    this.#count();
+    // An alias may stand within what it means.
+    if (steps.length > DEPTH_MAX) throw tooDeep(steps, this.#document);
+    const node = this.#target(given);
+    if (isMap(node)) for (const [key, value] of this.#entries(node)) this.read(value, [...steps, key]);
+    else if (isSeq(node)) node.items.forEach((item, index) => this.read(item, [...steps, index]));
+    else if (isScalar(node)) this.#found.push({ path: { document: this.#document, steps }, value: textOf(node) });
+    return this.#found;
+  }
+
+  /** Of a mapping; those that `<<` brings along give way to its own, and later ones to earlier ones. */
+  #entries(map: YAMLMap, depth = 0): ReadonlyMap<string, unknown> {
+    const entries = new Map<string, unknown>();
+    const merged: unknown[] = [];
+    for (const { key, value } of map.items) {
+      const { value: name, type } = key as YamlScalar<string>;
+      if (name === '<<' && type === 'PLAIN') merged.push(this.#target(value));
+      else entries.set(name, value);
+    }
+    for (const source of merged.flatMap((value) => (isSeq(value) ? value.items : [value]))) {
+      this.#count();
+      const from = this.#target(source);
+      if (!isMap(from) || depth > DEPTH_MAX) throw new ClavigerError('INVALID_ARGUMENT', '`<<` merges mappings only');
+      for (const [name, value] of this.#entries(from, depth + 1)) if (!entries.has(name)) entries.set(name, value);
+    }
+    return entries;
+  }
+
+  #target(node: unknown): unknown {
+    return isAlias(node) ? this.#targets.get(node) : node;
+  }
+
+  #count(): void {
+    this.#visited += 1;
+    if (this.#visited > VALUES_MAX) {
       throw new ClavigerError('LIMIT_EXCEEDED', `aliases make more than ${VALUES_MAX} values of this document`);
     }
-    // An alias may stand within what it means.
-    if (steps.length > DEPTH_MAX) throw tooDeep(steps, document);
-    const node = isAlias(given) ? given.resolve(root) : given;
-    if (isMap(node)) for (const [key, value] of entriesOf(root, node)) visit(value, [...steps, key]);
-    else if (isSeq(node)) node.items.forEach((item, index) => visit(item, [...steps, index]));
-    else if (isScalar(node)) found.push({ path: { document, steps }, value: textOf(node) });
-  };
-  visit(root.contents, []);
-  return found;
+  }
 }
 
-/** Of a mapping; those that `<<` brings along give way to its own. */
-function entriesOf(root: Document, map: YAMLMap, depth = 0): ReadonlyMap<string, unknown> {
-  const own = new Map<string, unknown>();
-  const merged: unknown[] = [];
-  for (const { key, value } of map.items) {
-    const name = (key as YamlScalar<string>).value;
-    if (name === '<<' && (key as YamlScalar).type === 'PLAIN') merged.push(value);
-    else own.set(name, value);
-  }
-  const sources = merged
-    .map((value) => (isAlias(value) ? value.resolve(root) : value))
-    .flatMap((value) => (isSeq(value) ? value.items : [value]));
-  for (const source of sources) {
-    const from = isAlias(source) ? source.resolve(root) : source;
-    if (!isMap(from) || depth > DEPTH_MAX) throw new ClavigerError('INVALID_ARGUMENT', '`<<` merges mappings only');
-    for (const [name, value] of entriesOf(root, from, depth + 1)) if (!own.has(name)) own.set(name, value);
-  }
-  return own;
+/** What each alias means: the last node before it with its anchor. */
+function aliasTargets(root: Document): ReadonlyMap<unknown, unknown> {
+  const anchors = new Map<string, unknown>();
+  const targets = new Map<unknown, unknown>();
+  visit(root, {
+    Node: (_key, node) => {
+      if (isAlias(node)) targets.set(node, anchors.get(node.source));
+      else if (isNode(node) && node.anchor !== undefined) anchors.set(node.anchor, node);
+    },
+  });
+  return targets;
 }
 
 /** Numbers and the like as they are spelled. */

@@ -7,20 +7,21 @@
  *
  * @module
  */
-import type {
-  AbortableOperationOptions,
-  CompiledQuery,
-  ControlConnectionProvider,
-  DatabaseConnection,
-  DatabaseIntrospector,
-  Dialect,
-  DialectAdapter,
-  Driver,
-  Kysely,
-  QueryCompiler,
-  QueryResult,
-  RootOperationNode,
-  TransactionSettings,
+import {
+  SqliteAdapter,
+  type AbortableOperationOptions,
+  type CompiledQuery,
+  type ControlConnectionProvider,
+  type DatabaseConnection,
+  type DatabaseIntrospector,
+  type Dialect,
+  type DialectAdapter,
+  type Driver,
+  type Kysely,
+  type QueryCompiler,
+  type QueryResult,
+  type RootOperationNode,
+  type TransactionSettings,
 } from 'kysely';
 import type { AnyFields } from '../integration/search.ts';
 import { PendingFiller } from './pending.ts';
@@ -51,7 +52,10 @@ class FieldsDialect implements Dialect {
   }
 
   createDriver(): Driver {
-    return new FieldsDriver(this.#dialect.createDriver(), this.#tables, this.#dialect.createQueryCompiler());
+    const onRollback =
+      this.#dialect.createAdapter() instanceof SqliteAdapter ? () => this.#forgetKeys() : () => undefined;
+    const compiler = this.#dialect.createQueryCompiler();
+    return new FieldsDriver(this.#dialect.createDriver(), this.#tables, compiler, onRollback);
   }
 
   createQueryCompiler(): QueryCompiler {
@@ -66,6 +70,14 @@ class FieldsDialect implements Dialect {
   createIntrospector(db: Kysely<any>): DatabaseIntrospector {
     return this.#dialect.createIntrospector(db);
   }
+
+  /**
+   * SQLite's key table may be behind the connection of the transaction: then a field key that was made in it is gone, and
+   * must not be written with.
+   */
+  #forgetKeys(): void {
+    for (const fields of this.#tables.all) fields.clear();
+  }
 }
 
 type CompileQuery = QueryCompiler['compileQuery'];
@@ -74,21 +86,25 @@ class FieldsDriver implements Driver {
   readonly #driver: Driver;
   readonly #tables: DeclaredTables;
   readonly #compiler: QueryCompiler;
+  readonly #onRollback: () => void;
   readonly #wrapped = new WeakMap<DatabaseConnection, FieldsConnection>();
   readonly savepoint?: NonNullable<Driver['savepoint']>;
   readonly rollbackToSavepoint?: NonNullable<Driver['rollbackToSavepoint']>;
   readonly releaseSavepoint?: NonNullable<Driver['releaseSavepoint']>;
 
-  constructor(driver: Driver, tables: DeclaredTables, compiler: QueryCompiler) {
+  constructor(driver: Driver, tables: DeclaredTables, compiler: QueryCompiler, onRollback: () => void) {
     this.#driver = driver;
+    this.#onRollback = onRollback;
     this.#tables = tables;
     this.#compiler = compiler;
     // Kysely asks whether a driver has them.
     for (const name of ['savepoint', 'rollbackToSavepoint', 'releaseSavepoint'] as const) {
       const method = driver[name]?.bind(driver);
       if (method === undefined) continue;
-      this[name] = (connection: DatabaseConnection, savepoint: string, compile: CompileQuery) =>
-        method(innerOf(connection), savepoint, compile);
+      this[name] = async (connection: DatabaseConnection, savepoint: string, compile: CompileQuery) => {
+        await method(innerOf(connection), savepoint, compile);
+        if (name === 'rollbackToSavepoint') this.#onRollback();
+      };
     }
   }
 
@@ -113,8 +129,12 @@ class FieldsDriver implements Driver {
     return this.#driver.commitTransaction(innerOf(connection));
   }
 
-  rollbackTransaction(connection: DatabaseConnection): Promise<void> {
-    return this.#driver.rollbackTransaction(innerOf(connection));
+  async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    try {
+      await this.#driver.rollbackTransaction(innerOf(connection));
+    } finally {
+      this.#onRollback();
+    }
   }
 
   releaseConnection(connection: DatabaseConnection, options?: AbortableOperationOptions): Promise<void> {

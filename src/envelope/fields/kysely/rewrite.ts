@@ -32,6 +32,7 @@ import {
   ValuesNode,
   WhereNode,
   type DeleteQueryNode,
+  type FunctionNode,
   type HavingNode,
   type InsertQueryNode,
   type LimitNode,
@@ -274,6 +275,18 @@ class Rewriter extends OperationNodeTransformer {
       }
     }
     return super.transformRaw(node);
+  }
+
+  /** `to_json(customers)` has all columns of the table in it. */
+  protected override transformFunction(node: FunctionNode): FunctionNode {
+    for (const argument of node.arguments) {
+      if (!TableNode.is(argument)) continue;
+      const name = argument.table.identifier.name;
+      const source = this.#frames.flatMap(({ sources }) => sources).find((each) => each.name === name);
+      const [column] = source?.fields?.declared.columns.values() ?? [];
+      if (column !== undefined) throw refused(source!.fields!.declared, column, 'express');
+    }
+    return super.transformFunction(node);
   }
 
   #isRoot(): boolean {

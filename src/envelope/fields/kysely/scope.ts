@@ -67,6 +67,10 @@ export class DeclaredTables {
     return fields;
   }
 
+  get all(): readonly AnyFields[] {
+    return [...this.#byName.values()].flat();
+  }
+
   has(name: string): boolean {
     return this.#byName.has(name.toLowerCase());
   }

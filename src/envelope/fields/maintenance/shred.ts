@@ -123,18 +123,18 @@ export async function readmitSubject(
 ): Promise<void> {
   const { fieldKeys, clock } = table;
   const scope = scopeOf([table], { subject, ...(tenant === undefined ? {} : { tenant }) });
-  for (;;) {
-    const ring = ringOf(await fieldKeys.store.find([scope]));
-    if (ring.shreddedAtMs === null) {
-      if (ring.usable.size > 0) break;
-      throw new ClavigerError(
-        'CONFLICT',
-        `subject \`${scope.subject}\` was not shredded, so there is nothing to readmit`,
-      );
-    }
+  let ring = ringOf(await fieldKeys.store.find([scope]));
+  if (ring.shreddedAtMs === null) {
+    throw new ClavigerError(
+      'CONFLICT',
+      `subject \`${scope.subject}\` was not shredded, so there is nothing to readmit`,
+    );
+  }
+  while (ring.shreddedAtMs !== null) {
     // Where a rotation inserts the same number at this moment, its key is dead, and the next number is tried.
     const at = { madeAtMs: clock.now(), activeFromMs: 0 };
     await fieldKeys.store.insertAbsent([await fieldKeys.make(scope, ring.newest + 1, at, true)]);
+    ring = ringOf(await fieldKeys.store.find([scope]));
   }
   fieldKeys.clear();
 }

@@ -186,6 +186,7 @@ suite('a sealed file', () => {
       [made.replace('# claviger: file', '# claviger: keys'), /lines of metadata are not those/],
       [made.replace('except "host', 'except host'), /lines of metadata are not those/],
       [made.replace(/^# claviger: file .*$/m, '$&='), /damaged at `file`/],
+      [made.replace('# claviger: file', '# claviger: __proto__ x\n# claviger: file'), /damaged/],
       [made.replace('# claviger: about', '# claviger: strange'), /damaged at `sealed`|damaged/],
     ] as const) {
       await assert.rejects(unsealed('yaml', text), { code: 'INVALID_ARGUMENT', message });
