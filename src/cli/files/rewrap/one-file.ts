@@ -7,10 +7,11 @@
  * @module
  */
 import { constants, type Stats } from 'node:fs';
-import type { ClavigerClient } from '../../../client/index.ts';
 import type { CommitmentPolicy, MessageHeader } from '../../../envelope/index.ts';
+import type { KeyService } from '../../../envelope/key-service.ts';
 import { ClavigerError } from '../../../errors.ts';
 import type { EncryptionContext } from '../../../model/encryption-context.ts';
+import type { ClavigerApi } from '../../../operations/index.ts';
 import { rawOrBase64 } from '../../input.ts';
 import type { Terminal } from '../../terminal.ts';
 import { describeBlob, describeKeys, type DescribedBlob, type DescribedKey } from '../describe.ts';
@@ -31,7 +32,7 @@ const BLOB_TEXT_BYTES_MAX = 64 * 1024;
 const AWS_PROVIDER = 'aws-kms';
 
 export interface RewrapTerms {
-  readonly service: ClavigerClient;
+  readonly service: KeyService & Pick<ClavigerApi, 'rewrap' | 'reEncrypt'>;
   readonly keysNow: KeysNow;
   /** New keys; empty for the current versions of those that the file has. */
   readonly keys: readonly string[];
