@@ -10,6 +10,15 @@ import { removeFolder, testFolder } from '../support/server.ts';
 // 0xcf, as every field value begins, is `z` in base64url.
 const PRINTED = /^found Ada@example\.org of GB, born in 1815\nstored zw[\w-]{2}…\n$/;
 
+test('the example without a library runs', async (t) => {
+  const folder = testFolder();
+  t.after(() => removeFolder(folder));
+  assert.equal(
+    await runExample('fields.mjs', folder),
+    'found Ada@Example.org, born 1815, stored as zwE…\n1 key destroyed, complete in 30 days\ncannot be read any more: KEY_STATE\n',
+  );
+});
+
 for (const library of ['kysely', 'drizzle']) {
   test(`the example for ${library} runs`, async (t) => {
     const folder = testFolder();
