@@ -17,9 +17,9 @@ import { quoted, type SqlDatabase, type SqlValue } from '../sql/database.ts';
 import { batchRowsOf, requireGoingOn, tablesOf, type AnyFields, type MaintenanceOptions } from './options.ts';
 
 export interface ShredOptions extends MaintenanceOptions {
-  /** As it stands in the tables' subject column. */
-  readonly subject: string | number | bigint;
-  /** Of tables whose tenant stands in a column. */
+  /** As it stands in the tables' subject column; bytes may be given in hexadecimal digits. */
+  readonly subject: string | number | bigint | Uint8Array;
+  /** Of tables whose tenant stands in a column, as it stands there. */
   readonly tenant?: string;
   /** How long backups of the database are kept, of key table and tables alike; 0 where there are none. */
   readonly backupRetentionDays: number;
@@ -64,6 +64,8 @@ const note = z.strictObject({
   rowsNulled: z.record(z.string(), z.number()),
 });
 
+/** Ways of writing one owner that are looked at: one is right, and another is refused. */
+const WRITINGS_MAX = 2;
 const DAY_MS = 86_400_000;
 /** A century: whoever keeps backups for longer shreds nothing. */
 const RETENTION_DAYS_MAX = 36_525;
@@ -71,7 +73,8 @@ const RETENTION_DAYS_MAX = 36_525;
 /**
  * Shreds a data subject of a key set. Name all tables of the set.
  *
- * @throws INVALID_ARGUMENT where a column that would be set to NULL may not be, before anything was destroyed
+ * @throws INVALID_ARGUMENT where a column that would be set to NULL may not be, or rows are the subject's only as the
+ *   database compares, before anything was destroyed
  */
 export async function shredSubject(
   given: AnyFields | readonly AnyFields[],
@@ -86,6 +89,8 @@ export async function shredSubject(
   }
   const scope = scopeOf(tables, options);
   for (const table of tables) await requireNullable(table.declared, database);
+  const owned = new Map<FieldTable, OwnedRows>();
+  for (const { declared: table } of tables) owned.set(table, await ownedRows(table, database, scope));
 
   const name = `shred:${JSON.stringify([scope.set, scope.tenant, scope.subject])}`;
   const noted = note.safeParse(JSON.parse((await store.readJob(name)) ?? 'null')).data;
@@ -101,7 +106,7 @@ export async function shredSubject(
   for (const { declared: table } of tables) {
     for (;;) {
       requireGoingOn(options.signal);
-      const changed = await nullSome(table, database, scope, batchRowsOf(options));
+      const changed = await nullSome(table, database, owned.get(table)!, batchRowsOf(options));
       if (changed === 0) break;
       state.rowsNulled[table.table] = (state.rowsNulled[table.table] ?? 0) + changed;
       await save();
@@ -109,7 +114,7 @@ export async function shredSubject(
       options.onProgress?.({ phase: 'rows', table: table.table, done, of: null, untilMs: null });
     }
   }
-  return receiptOf(tables, scope, state, options, declared.keySet);
+  return receiptOf(tables, scope, owned, state, options, declared.keySet);
 }
 
 /**
@@ -192,17 +197,11 @@ function nulledColumns({ columns }: FieldTable): readonly string[] {
 }
 
 /** Sets to NULL in so many rows of the subject what is not under its key. @returns in how many */
-async function nullSome(
-  table: FieldTable,
-  database: SqlDatabase,
-  scope: FieldKeyScope,
-  limit: number,
-): Promise<number> {
+async function nullSome(table: FieldTable, database: SqlDatabase, owned: OwnedRows, limit: number): Promise<number> {
   const columns = nulledColumns(table).map(quoted);
   if (columns.length === 0) return 0;
   const id = quoted(table.row.sqlName);
   const name = quoted(table.table);
-  const owned = ownedRows(table, scope);
   const some = columns.map((column) => `${column} IS NOT NULL`).join(' OR ');
   const { changes } = await database.run(
     `UPDATE ${name} SET ${columns.map((column) => `${column} = NULL`).join(', ')} ` +
@@ -212,13 +211,63 @@ async function nullSome(
   return changes;
 }
 
-function ownedRows(
-  table: FieldTable,
-  { tenant, subject }: FieldKeyScope,
-): { sql: string; parameters: readonly SqlValue[] } {
-  const isSubject = `${quoted(table.subject!.sqlName)} = ?`;
-  if (typeof table.tenant === 'string') return { sql: isSubject, parameters: [subject] };
-  return { sql: `${isSubject} AND ${quoted(table.tenant.sqlName)} = ?`, parameters: [subject, tenant] };
+/** Which rows are the subject's, as a condition. */
+interface OwnedRows {
+  readonly sql: string;
+  readonly parameters: readonly SqlValue[];
+}
+
+/**
+ * @throws INVALID_ARGUMENT where the database takes another writing for the same, as `07` for 7: the keys that the rows are
+ *   under go by the writing, and would live on
+ */
+async function ownedRows(
+  { table, subject, tenant }: FieldTable,
+  database: SqlDatabase,
+  scope: FieldKeyScope,
+): Promise<OwnedRows> {
+  const owners = [
+    [subject!.sqlName, scope.subject],
+    ...(typeof tenant === 'string' ? [] : [[tenant.sqlName, scope.tenant]]),
+  ] as const;
+  const parameters: SqlValue[] = [];
+  for (const [name, text] of owners) parameters.push(await asStored(table, name!, text!, database));
+  const sql = owners.map(([name]) => `${quoted(name!)} = ?`).join(' AND ');
+  for (const [name, text] of owners) {
+    const { rows } = await database.run(writings(quoted(table), quoted(name!), sql, database), parameters);
+    const other = rows.map(({ owner }) => writingOf(owner)).find((writing) => writing !== text);
+    if (other === undefined) continue;
+    throw new ClavigerError(
+      'INVALID_ARGUMENT',
+      `\`${table}.${name!}\` has \`${other}\` where \`${text!}\` was given: nothing was destroyed; give it as it stands there`,
+    );
+  }
+  return { sql, parameters };
+}
+
+/** Bytes where the column has them, as text says nothing to it. */
+async function asStored(table: string, name: string, text: string, database: SqlDatabase): Promise<SqlValue> {
+  const column = quoted(name);
+  const { rows } = await database.run(
+    `SELECT ${column} AS owner FROM ${quoted(table)} WHERE ${column} IS NOT NULL LIMIT 1`,
+    [],
+  );
+  return rows[0]?.['owner'] instanceof Uint8Array ? Buffer.from(text, 'hex') : text;
+}
+
+/** Each way in which an owner of these rows is written, byte by byte, whatever the column takes to be equal. */
+function writings(table: string, column: string, condition: string, { dialect }: SqlDatabase): string {
+  const [value, text] =
+    dialect === 'postgres'
+      ? [`min(CAST(${column} AS TEXT))`, `CAST(${column} AS TEXT) COLLATE "C"`]
+      : [column, `CAST(${column} AS TEXT) COLLATE BINARY`];
+  return `SELECT ${value} AS owner FROM ${table} WHERE ${condition} GROUP BY ${text} LIMIT ${WRITINGS_MAX}`;
+}
+
+function writingOf(owner: unknown): string {
+  if (owner instanceof Uint8Array) return Buffer.from(owner).toString('hex');
+  // PostgreSQL writes bytes so.
+  return String(owner).replace(/^\\x(?=(?:[0-9a-f]{2})+$)/, '');
 }
 
 /** Nothing is destroyed where the rest could not be done. */
@@ -242,6 +291,7 @@ async function requireNullable(table: FieldTable, database: SqlDatabase): Promis
 async function receiptOf(
   tables: readonly AnyFields[],
   scope: FieldKeyScope,
+  ownedOf: ReadonlyMap<FieldTable, OwnedRows>,
   { shreddedAtMs, rowsNulled }: z.infer<typeof note>,
   { database, backupRetentionDays }: ShredOptions,
   keySet: string,
@@ -257,7 +307,7 @@ async function receiptOf(
   const rows = await fieldKeys.store.find([scope]);
   const shreddedTables: ShreddedTable[] = [];
   for (const { declared } of tables) {
-    const owned = ownedRows(declared, scope);
+    const owned = ownedOf.get(declared)!;
     const counted = await database.run(
       `SELECT count(*) AS count FROM ${quoted(declared.table)} WHERE ${owned.sql}`,
       owned.parameters,

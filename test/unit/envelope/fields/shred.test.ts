@@ -222,6 +222,44 @@ test('a subject comes back only when it is readmitted, without what it had', asy
   await assert.rejects(made('came_back').decrypt(fresh), { code: 'KEY_STATE' });
 });
 
+test('a subject that the database finds and its keys do not go by is refused, before anything was destroyed', async () => {
+  world.sqlite.exec(
+    `CREATE TABLE numbered (id INTEGER PRIMARY KEY, owner INTEGER, notes TEXT);
+     CREATE TABLE folded (id INTEGER PRIMARY KEY, owner TEXT COLLATE NOCASE, notes TEXT)`,
+  );
+  for (const [table, owners, given] of [
+    ['numbered', [7], '07'],
+    ['folded', ['Ada', 'ada'], 'ada'],
+  ] as const) {
+    const fields = world.make({ table, row: 'id', subject: 'owner', columns: { notes: 'json' } });
+    for (const [id, owner] of owners.entries()) await insert(table, await fields.encrypt({ id, owner, notes: 'kept' }));
+    await assert.rejects(shred(fields, { subject: given }), {
+      code: 'INVALID_ARGUMENT',
+      message: `\`${table}.owner\` has \`${owners[0]}\` where \`${given}\` was given: nothing was destroyed; give it as it stands there`,
+    });
+    assert.equal((await fields.decrypt((await read(table, String(owners[0])))[0]!))["notes"], 'kept');
+  }
+});
+
+test('subjects whose ids are bytes are shredded, by their digits too', async () => {
+  world.sqlite.exec('CREATE TABLE bytes (id INTEGER PRIMARY KEY, owner BLOB, iban TEXT, notes TEXT)');
+  const columns = { iban: { type: 'string', deterministic: true }, notes: 'json' } as const;
+  const fields = world.make({ table: 'bytes', row: 'id', subject: 'owner', columns });
+  const [first, second] = [Buffer.from('aabb', 'hex'), Buffer.from('ccdd', 'hex')];
+  await insert('bytes', await fields.encrypt({ id: 1, owner: first, iban: 'DE1', notes: 1 }));
+  await insert('bytes', await fields.encrypt({ id: 2, owner: second, iban: 'DE2', notes: 2 }));
+  for (const subject of [first, second.toString('hex')]) {
+    const { tables, keysDestroyed } = await shred(fields, { subject });
+    assert.deepEqual([tables[0]!.rows, tables[0]!.rowsNulled, keysDestroyed], [1, 1, 1]);
+  }
+  const { rows } = await world.database.run('SELECT * FROM bytes', []);
+  assert.deepEqual(
+    rows.map(({ iban }) => iban),
+    [null, null],
+  );
+  for (const row of rows) await assert.rejects(fields.decrypt(row), { code: 'KEY_STATE' });
+});
+
 test('a table without subjects cannot shred one', async () => {
   const table = world.make({ table: 'plain', row: 'id', columns: COLUMNS });
   await assert.rejects(shred(table), { code: 'INVALID_ARGUMENT', message: /has no subject/ });
