@@ -7,7 +7,8 @@
  * @module
  */
 import { joinComments, splitComments } from './comment-block.ts';
-import { syntaxError, TOKEN, type Format, type Scalar, type Slot, type Span } from './format.ts';
+import { syntaxError, TOKEN, tooManyValues, type Format, type Scalar, type Slot, type Span } from './format.ts';
+import { VALUES_MAX } from './limits.ts';
 
 const BOM = '\uFEFF';
 const BLANK_LINE = /[ \t]*(?:#[^\n]*)?(?:\r?\n|$)/y;
@@ -51,6 +52,7 @@ function slots(body: string): readonly Slot[] {
     const name = named[1]!;
     if (names.has(name)) throw syntaxError(body, at, `\`${name}\` is there twice`);
     names.add(name);
+    if (names.size > VALUES_MAX) throw tooManyValues();
     const span = valueAt(body, at + named[0].length);
     const rest = match(REST, body, span.end);
     if (rest === null) throw syntaxError(body, span.end, 'there is more behind the closing quote');

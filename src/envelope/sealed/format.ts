@@ -82,11 +82,15 @@ export interface Format {
  */
 export function valuesOf(format: Format, body: string): readonly Value[] {
   const slots = format.slots(body);
-  if (slots.length > VALUES_MAX) throw new ClavigerError('LIMIT_EXCEEDED', `more than ${VALUES_MAX} values`);
+  if (slots.length > VALUES_MAX) throw tooManyValues();
   return slots.map((slot) => {
     const spelling = body.slice(slot.start, slot.end);
     return { ...slot, spelling, token: format.tokenOf(spelling) };
   });
+}
+
+export function tooManyValues(): ClavigerError {
+  return new ClavigerError('LIMIT_EXCEEDED', `more than ${VALUES_MAX} values`);
 }
 
 /** A refusal that names the place and says nothing of what stands there: that may be a secret. */

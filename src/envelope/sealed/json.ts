@@ -10,6 +10,7 @@ import {
   EMPTY_SPAN,
   lineEndOf,
   syntaxError,
+  tooManyValues,
   TOKEN,
   type Format,
   type Joined,
@@ -18,10 +19,12 @@ import {
   type Span,
   type Split,
 } from './format.ts';
-import { DEPTH_MAX } from './limits.ts';
+import { DEPTH_MAX, VALUES_MAX } from './limits.ts';
 import { pathText, type Path } from './path.ts';
 
 const METADATA_KEY = '_claviger';
+/** Which are read as values of the document first: context, keys and the rest. */
+const METADATA_VALUES_MAX = 256;
 const BOM = '\uFEFF';
 const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 const LITERAL = /(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)(?![\w.+-])/y;
@@ -208,6 +211,8 @@ class Reader {
       if (!LITERAL.test(this.#text)) throw this.#error('a value is missing here, or is not JSON');
       this.at = LITERAL.lastIndex;
     }
+    // Nothing is known of the file yet, and a path is longer than a value can be.
+    if (this.#slots.length > VALUES_MAX + METADATA_VALUES_MAX) throw tooManyValues();
     this.#slots.push({ path: { document: 0, steps }, start, end: this.at });
   }
 

@@ -18,3 +18,5 @@ export const KEYS_MAX = 16;
 export const PATTERN_CHARS_MAX = 256;
 /** For all paths of a file under one pattern: patterns come with files, and some never end. */
 export const PATTERN_MS_MAX = 1000;
+/** Words and signs of a YAML text, some ten for each value: the package takes half a KiB for each. */
+export const YAML_TOKENS_MAX = 250_000;

@@ -50,13 +50,19 @@ const base64url = (min: number, max = min): z.ZodType<Buffer, string> =>
       return bytes;
     });
 
+/** Not `z.record`, which leaves out a pair of the name `__proto__`: then no wrap would open. */
+function isPairs(found: unknown): boolean {
+  const isObject = typeof found === 'object' && found !== null && !Array.isArray(found);
+  return isObject && Object.values(found).every((value) => typeof value === 'string');
+}
+
 const pattern = z.string().min(1).max(PATTERN_CHARS_MAX).optional();
 
 const schema = z.strictObject({
   about: z.string().max(200).optional(),
   sealed: z.string(),
   file: base64url(FILE_ID_BYTES),
-  context: z.record(z.string(), z.string()).optional(),
+  context: z.custom<EncryptionContext>(isPairs).optional(),
   only: pattern,
   except: pattern,
   keys: z

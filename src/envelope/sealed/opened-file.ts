@@ -30,13 +30,16 @@ export async function openFile(service: KeyService, format: Format, text: string
     throw new ClavigerError('INVALID_ARGUMENT', 'the file is not sealed: `claviger seal` does it');
   }
   const { mac, ...metadata } = parseMetadata(found);
+  // What is not in the format asks nobody for a key.
+  const values = valuesOf(format, body);
   const { dataKey, arn } = await openDataKey(service, metadata);
-  return new OpenedFile(format, { text, body, metadata, mac, macSpan, dataKey, arn });
+  return new OpenedFile(format, { text, body, values, metadata, mac, macSpan, dataKey, arn });
 }
 
 interface Parts {
   readonly text: string;
   readonly body: string;
+  readonly values: readonly Value[];
   readonly metadata: Metadata;
   readonly mac: Buffer;
   readonly macSpan: Span;
@@ -63,7 +66,7 @@ export class OpenedFile implements Disposable {
     this.#format = format;
     this.#parts = parts;
     this.key = new FileKey(parts.dataKey, parts.metadata.file);
-    this.values = valuesOf(format, parts.body);
+    this.values = parts.values;
   }
 
   /** @throws INVALID_CIPHERTEXT where anything was changed since it was sealed; says where, if a value tells */

@@ -12,6 +12,7 @@ import {
   isNode,
   isScalar,
   isSeq,
+  Lexer,
   parseAllDocuments,
   visit,
   type Document,
@@ -21,7 +22,7 @@ import {
 import { ClavigerError } from '../../errors.ts';
 import { joinComments, splitComments } from './comment-block.ts';
 import { syntaxError, TOKEN, type Format, type Scalar, type Slot, type Span } from './format.ts';
-import { DEPTH_MAX, VALUES_MAX } from './limits.ts';
+import { DEPTH_MAX, VALUES_MAX, YAML_TOKENS_MAX } from './limits.ts';
 import { pathText, type Path } from './path.ts';
 
 export const yaml: Format = {
@@ -37,7 +38,9 @@ export const yaml: Format = {
 
 /** @param schema `failsafe` knows texts only, and so no two spellings of one key; `core` is what programs read */
 function documents(body: string, schema: 'failsafe' | 'core'): readonly Document[] {
-  const options = { schema, prettyErrors: false, stringKeys: true, logLevel: 'silent' } as const;
+  requireFewTokens(body);
+  // The package compares each key of a mapping with each other one; `slotsOf` finds what is there twice.
+  const options = { schema, prettyErrors: false, stringKeys: true, uniqueKeys: false, logLevel: 'silent' } as const;
   const found = [...parseAllDocuments(body, options)] as Document[];
   for (const { errors } of found) {
     const [error] = errors;
@@ -45,6 +48,17 @@ function documents(body: string, schema: 'failsafe' | 'core'): readonly Document
     if (error !== undefined) throw syntaxError(body, error.pos[0], error.code.toLowerCase().replaceAll('_', ' '));
   }
   return found;
+}
+
+/** @throws LIMIT_EXCEEDED */
+function requireFewTokens(body: string): void {
+  let tokens = 0;
+  for (const _ of new Lexer().lex(body)) {
+    tokens += 1;
+    if (tokens > YAML_TOKENS_MAX) {
+      throw new ClavigerError('LIMIT_EXCEEDED', `more than ${YAML_TOKENS_MAX} words and signs of YAML`);
+    }
+  }
 }
 
 function slotsOf(body: string, root: Document, document: number): readonly Slot[] {
@@ -55,7 +69,7 @@ function slotsOf(body: string, root: Document, document: number): readonly Slot[
     if (isAlias(node) && !anchors.has(node.source))
       throw syntaxError(body, node.range![0], 'an alias without an anchor');
     if (isNode(node) && !isAlias(node) && node.anchor !== undefined) anchors.add(node.anchor);
-    if (isMap(node)) for (const pair of node.items) take(pair.value, [...steps, keyOf(body, pair.key)]);
+    if (isMap(node)) for (const [key, value] of entriesOf(body, node)) take(value, [...steps, key]);
     else if (isSeq(node)) node.items.forEach((item, index) => take(item, [...steps, index]));
     else if (isScalar(node) && node.source !== undefined) {
       const slot = { path: { document, steps }, ...spanOf(body, node) };
@@ -64,6 +78,17 @@ function slotsOf(body: string, root: Document, document: number): readonly Slot[
   };
   take(root.contents, []);
   return slots;
+}
+
+/** @throws INVALID_ARGUMENT where a key is there twice, or none */
+function entriesOf(body: string, map: YAMLMap): ReadonlyMap<string, unknown> {
+  const entries = new Map<string, unknown>();
+  for (const { key, value } of map.items) {
+    const name = keyOf(body, key);
+    if (entries.has(name)) throw syntaxError(body, (key as YamlScalar).range![0], 'duplicate key');
+    entries.set(name, value);
+  }
+  return entries;
 }
 
 /** @throws INVALID_ARGUMENT where it is an alias, or nothing */

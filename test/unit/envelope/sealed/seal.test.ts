@@ -285,6 +285,17 @@ suite('what cannot be sealed', () => {
     await refused('yaml', `a: ${'['.repeat(70)}x${']'.repeat(70)}`, 'LIMIT_EXCEEDED', /more than 64 levels/);
   });
 
+  test('is a sealed text of very many values before it is in memory as such', async () => {
+    const deep = `{"a":${'['.repeat(62)}${'0,'.repeat(2_000_000)}0${']'.repeat(62)}}`;
+    assert.throws(() => check(FORMATS.json, deep), { code: 'LIMIT_EXCEEDED', message: 'more than 10000 values' });
+    const flow = `a: [${'0,'.repeat(500_000)}0]\n`;
+    assert.throws(() => check(FORMATS.yaml, flow), { code: 'LIMIT_EXCEEDED', message: /^more than 250000 words/ });
+    const keys = `a: {${Array.from({ length: 20_000 }, (_, at) => `k${at}: `).join(',')}}\n`;
+    assert.deepEqual(check(FORMATS.yaml, keys), { sealed: false, unsealed: [] });
+    const lines = Array.from({ length: 10_001 }, (_, at) => `A${at}=\n`).join('');
+    assert.throws(() => check(FORMATS.env, lines), { code: 'LIMIT_EXCEEDED', message: 'more than 10000 values' });
+  });
+
   test('is what is no text', () => {
     assert.throws(() => textOf(Buffer.of(0xff, 0xfe)), { message: /no UTF-8 text/ });
     assert.throws(() => textOf(Buffer.from('a\0b')), { message: /no UTF-8 text/ });
@@ -297,6 +308,21 @@ suite('what cannot be sealed', () => {
     assert.equal(await unsealed('json', made), text);
     assert.equal(await sealed('json', made), made);
   });
+});
+
+test('a context may have a pair of any name', async () => {
+  const context = JSON.parse('{"__proto__":"x","constructor":"y"}') as Record<string, string>;
+  for (const name of ['json', 'env'] as const) {
+    const text = name === 'json' ? '{"a":1}' : 'A=1\n';
+    assert.equal(await unsealed(name, await sealed(name, text, { context })), text);
+  }
+});
+
+test('a sealed file that is not in its format asks nobody for a key', async () => {
+  const first = await sealed('env', 'A=1\n');
+  service.calls.length = 0;
+  await assert.rejects(unsealed('env', `no variable\n${first}`), { code: 'INVALID_ARGUMENT' });
+  assert.deepEqual(service.calls, []);
 });
 
 test('a file is opened with one call, and sealed again with one', async () => {
