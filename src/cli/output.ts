@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { writeFileSync } from 'node:fs';
+import { closeSync, constants, fchmodSync, fstatSync, ftruncateSync, openSync, writeFileSync } from 'node:fs';
 import { Option } from 'commander';
 import type { CliCommand } from './command.ts';
 import { fileError } from './input.ts';
@@ -20,6 +20,8 @@ export interface OutputOptions {
 /** Files with secrets are for their owner only. */
 const SECRET_MODE = 0o600;
 const PUBLIC_MODE = 0o644;
+const PERMISSIONS = 0o777;
+const OTHERS = 0o077;
 
 /** Adds `--output`, `--base64`, `--hex` and `--raw`. */
 export function withOutput<C extends CliCommand>(command: C, what: string): C {
@@ -61,10 +63,26 @@ export function writeText(terminal: Terminal, text: string, output: string | und
   else writeFile(output, whole, secret);
 }
 
+/** What is secret is for its owner only, also where a file that others may read was there before. */
 export function writeFile(path: string, content: Uint8Array | string, secret: boolean): void {
   try {
-    writeFileSync(path, content, { mode: secret ? SECRET_MODE : PUBLIC_MODE });
+    if (secret) writeSecret(path, content);
+    else writeFileSync(path, content, { mode: PUBLIC_MODE });
   } catch (cause) {
     throw fileError('write', path, cause);
+  }
+}
+
+function writeSecret(path: string, content: Uint8Array | string): void {
+  const file = openSync(path, constants.O_WRONLY | constants.O_CREAT, SECRET_MODE);
+  try {
+    const stats = fstatSync(file);
+    if (stats.isFile()) {
+      if ((stats.mode & OTHERS) !== 0) fchmodSync(file, stats.mode & PERMISSIONS & ~OTHERS);
+      ftruncateSync(file);
+    }
+    writeFileSync(file, content);
+  } finally {
+    closeSync(file);
   }
 }

@@ -108,6 +108,18 @@ describe('seal and unseal', { concurrency: 2 }, () => {
     const sealed = await sealedFile('owner.yaml');
     await world.ok(['unseal', sealed, '-o', file('owner.plain.yaml')]);
     assert.equal(statSync(file('owner.plain.yaml')).mode & 0o777, 0o600);
+    const shared = file('shared.plain.yaml', 'longer than what comes\n'.repeat(100));
+    chmodSync(shared, 0o666);
+    await world.ok(['unseal', sealed, '-o', shared]);
+    assert.equal(read(shared), YAML);
+    assert.equal(statSync(shared).mode & 0o777, 0o600);
+  });
+
+  test('what a hostile file has in its keys does not reach the terminal as it is', async () => {
+    const hostile = file('hostile.json', '{"\\u001b]0;x\\u0007": 1, "\\u001b]0;x\\u0007": 2}');
+    const { code, stderr } = await world.run(['unseal', '--textconv', hostile]);
+    assert.equal(code, 0);
+    assert.match(stderr, /the key `\?]0;x\?` is there twice/);
   });
 
   test('keys are added and replaced', async () => {

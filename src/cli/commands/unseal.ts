@@ -11,6 +11,7 @@ import { writeFile } from '../output.ts';
 import { findFile, inFile, replaceFile, type FoundFile } from '../sealed/files.ts';
 import { filesContextOption, formatFor, typeOption } from '../sealed/options.ts';
 import type { Session } from '../session.ts';
+import { plain } from '../table.ts';
 import { UsageError } from '../usage-error.ts';
 
 interface UnsealCommandOptions {
@@ -73,7 +74,7 @@ async function unsealed(
     return { file, before, text: (await unseal(session.client(), textOf(bytes), options)).text };
   } catch (error) {
     if (!textconv) throw inFile(file, error);
-    session.terminal.say(`${file} is shown as it is: ${(error as Error).message}`);
+    session.terminal.say(plain(`${file} is shown as it is: ${(error as Error).message}`));
     return { file, before, text: bytes.toString() };
   }
 }
