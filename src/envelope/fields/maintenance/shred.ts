@@ -231,15 +231,15 @@ async function ownedRows(
     ...(typeof tenant === 'string' ? [] : [[tenant.sqlName, scope.tenant]]),
   ] as const;
   const parameters: SqlValue[] = [];
-  for (const [name, text] of owners) parameters.push(await asStored(table, name!, text!, database));
-  const sql = owners.map(([name]) => `${quoted(name!)} = ?`).join(' AND ');
+  for (const [name, text] of owners) parameters.push(await asStored(table, name, text, database));
+  const sql = owners.map(([name]) => `${quoted(name)} = ?`).join(' AND ');
   for (const [name, text] of owners) {
-    const { rows } = await database.run(writings(quoted(table), quoted(name!), sql, database), parameters);
+    const { rows } = await database.run(writings(quoted(table), quoted(name), sql, database), parameters);
     const other = rows.map(({ owner }) => writingOf(owner)).find((writing) => writing !== text);
     if (other === undefined) continue;
     throw new ClavigerError(
       'INVALID_ARGUMENT',
-      `\`${table}.${name!}\` has \`${other}\` where \`${text!}\` was given: nothing was destroyed; give it as it stands there`,
+      `\`${table}.${name}\` has \`${other}\` where \`${text}\` was given: nothing was destroyed; give it as it stands there`,
     );
   }
   return { sql, parameters };

@@ -237,7 +237,7 @@ test('a subject that the database finds and its keys do not go by is refused, be
       code: 'INVALID_ARGUMENT',
       message: `\`${table}.owner\` has \`${owners[0]}\` where \`${given}\` was given: nothing was destroyed; give it as it stands there`,
     });
-    assert.equal((await fields.decrypt((await read(table, String(owners[0])))[0]!))["notes"], 'kept');
+    assert.equal((await fields.decrypt((await read(table, String(owners[0])))[0]!))['notes'], 'kept');
   }
 });
 
