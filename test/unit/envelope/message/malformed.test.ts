@@ -2,10 +2,11 @@
  * Messages that were cut, changed, or never right: each is refused every way, and no text leaves that was not written.
  */
 import assert from 'node:assert/strict';
-import { suite, test } from 'node:test';
+import { Decipheriv } from 'node:crypto';
+import { suite, test, type TestContext } from 'node:test';
 import { Envelope, readMessageHeader, type ErrorCode } from '../../../../src/envelope/index.ts';
 import { ClavigerError, invalidCiphertext } from '../../../../src/errors.ts';
-import { encodedPairs, OLD_SUITES, suiteName, type Craft } from '../../../support/crafted-message.ts';
+import { craft, encodedPairs, OLD_SUITES, suiteName, type Craft } from '../../../support/crafted-message.ts';
 import { chunksOf, crafted, decrypted, testKeyring, WAYS, type Way } from '../../../support/messages.ts';
 
 const envelope = new Envelope({ keyring: testKeyring(), commitmentPolicy: 'require-encrypt-allow-decrypt' });
@@ -193,6 +194,8 @@ suite('a header', () => {
 
   test('with no encrypted data key is refused, and one with too many says so', async () => {
     await refused(header({ dataKeyCount: 0 }));
+    const { message } = craft(base, Buffer.alloc(32), () => []);
+    assert.throws(() => readMessageHeader(message), { code: 'INVALID_CIPHERTEXT' });
     await refused(header({ dataKeyCount: 2 }));
     await refused(header({ dataKeyCount: 17 }), 'LIMIT_EXCEEDED');
     await refused(header({ dataKeyCount: 0xffff }), 'LIMIT_EXCEEDED');
@@ -295,6 +298,42 @@ suite('a signed message', () => {
       context: { 'aws-crypto-public-key': 'A'.repeat(64) },
     });
     await refused(message);
+  });
+});
+
+suite('what was decrypted and does not verify', () => {
+  /** Every buffer that a decipher gives while a test runs. */
+  function decryptedPieces(t: TestContext): readonly Buffer[] {
+    const pieces: Buffer[] = [];
+    const update: unknown = Object.getOwnPropertyDescriptor(Decipheriv.prototype, 'update')!.value;
+    t.mock.method(Decipheriv.prototype, 'update', function (this: unknown, ...given: unknown[]) {
+      const piece: Buffer = Reflect.apply(update as () => Buffer, this, given);
+      pieces.push(piece);
+      return piece;
+    });
+    return pieces;
+  }
+
+  test('is zeroed, every way', async (t) => {
+    const { message } = crafted({ suiteId: 0x0478, frameBytes: 200_000, plaintext: Buffer.alloc(150_000, 1) });
+    message[message.length - 1]! ^= 1;
+    for (const way of WAYS) {
+      const pieces = decryptedPieces(t);
+      await refusal(way, message, { chunkBytes: 50_000 });
+      const bytes = Buffer.concat(pieces);
+      assert.ok(bytes.length >= 150_000);
+      assert.ok(bytes.subarray(-150_000).every((byte) => byte === 0));
+      t.mock.restoreAll();
+    }
+  });
+
+  test('is zeroed where a whole message was cut, and what was verified before it as well', async (t) => {
+    const { message } = crafted({ suiteId: 0x0478, frameBytes: 100_000, plaintext: Buffer.alloc(250_000, 1) });
+    const pieces = decryptedPieces(t);
+    await refusal('at once', message.subarray(0, -20));
+    const bytes = Buffer.concat(pieces);
+    assert.ok(bytes.length > 200_000);
+    assert.ok(bytes.subarray(32).every((byte) => byte === 0));
   });
 });
 
