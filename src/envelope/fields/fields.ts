@@ -105,9 +105,8 @@ export function fields<const Columns extends ColumnDeclarations>(
 export class Fields<Columns extends ColumnDeclarations = ColumnDeclarations> implements Disposable {
   /** The declaration, complete. */
   readonly declared: FieldTable;
-  /** @internal */
+  /** For jobs and integrations: the field keys in memory, and the cryptography once they are there. */
   readonly fieldKeys: FieldKeys;
-  /** @internal */
   readonly cipher: RowCipher;
   readonly #shredded: 'throw' | 'null';
   readonly #clock: Clock;
