@@ -316,6 +316,9 @@ describe('where it goes', { concurrency: 2 }, () => {
     await world.ok(['decrypt', '--in', `${path}.enc`, '--out', `${path}.again`]);
     assert.equal(statSync(`${path}.enc`).mode & 0o777, 0o640);
     assert.equal(statSync(`${path}.again`).mode & 0o777, 0o600);
+    chmodSync(`${path}.again`, 0o666);
+    await world.ok(['decrypt', '--in', `${path}.enc`, '--out', `${path}.again`, '--force']);
+    assert.equal(statSync(`${path}.again`).mode & 0o777, 0o600);
   });
 
   test('a link is written where it leads, and one to nowhere is refused', async () => {

@@ -75,7 +75,10 @@ export interface TargetOptions {
   readonly unfinished: Unfinished;
   /** Replaces a file that is there; otherwise only an empty one. */
   readonly force: boolean;
-  /** Permissions of a new file, which the process may narrow (umask); one that is replaced keeps its own. */
+  /**
+   * Permissions of a new file, which the process may narrow (umask). One that is replaced keeps its own, but gives nobody
+   * else any where a new one is for its owner only.
+   */
   readonly mode: number;
   /** Its owner, permissions and times go over: the file takes the place of this one, unless that was changed meanwhile. */
   readonly insteadOf?: Stats;
@@ -189,12 +192,14 @@ class FileTarget implements Target {
 
   async finish(): Promise<void> {
     await this.#writing;
-    const { insteadOf } = this.#options;
+    const { insteadOf, mode } = this.#options;
     const { fd } = this.#unnamed;
     try {
       const before = insteadOf ?? this.#there;
       if (insteadOf !== undefined) keepOwnerAndTimes(fd, insteadOf);
-      if (before !== null) fchmodSync(fd, before.mode & PERMISSIONS);
+      // Others read what took the place of a file that they could read, but no plaintext.
+      const most = insteadOf === undefined && mode === OWNER_ONLY ? OWNER_ONLY : PERMISSIONS;
+      if (before !== null) fchmodSync(fd, before.mode & most);
       await syncFd(fd);
       this.#giveName();
       syncFolder(dirname(this.#path));
