@@ -84,7 +84,10 @@ export class CachingKeyring implements Keyring, Disposable {
       return value.missing.length === 0 ? { value } : { value, ttlMs: INCOMPLETE_TTL_MS };
     };
     const id = this.#id('wrap', request, context, []);
-    const copy = (made: Cached): WrappedDataKey => ({ ...(made as WrappedDataKey), dataKey: made.dataKey.copy() });
+    const copy = (made: Cached): WrappedDataKey => {
+      const { dataKey, encryptedDataKeys, missing } = made as WrappedDataKey;
+      return { dataKey: dataKey.copy(), encryptedDataKeys: encryptedDataKeys.map(entryOf), missing };
+    };
     return (await this.#cache.take({ id, owner: null, bytes, make, copy, signal })).value;
   }
 
@@ -128,7 +131,7 @@ export class CachingKeyring implements Keyring, Disposable {
   }
 }
 
-/** A copy: the caller's are views of a message, which they would keep in memory. */
+/** A copy: a caller's are views of a message, which they would keep in memory; ours are not the caller's to write to. */
 function entryOf({ providerId, providerInfo, ciphertext }: EncryptedDataKey): EncryptedDataKey {
   return { providerId, providerInfo: Buffer.from(providerInfo), ciphertext: Buffer.from(ciphertext) };
 }

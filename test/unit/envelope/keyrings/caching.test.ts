@@ -71,6 +71,15 @@ suite('what it saves', () => {
     assert.deepEqual(keyring.counts, { hits: 2, misses: 2, evictions: 0, entries: 2 });
   });
 
+  test('what a caller does to the wraps that it was given is not done to those of the next', async () => {
+    const { keyring } = cached();
+    const one = await wrapped(keyring);
+    const { encryptedDataKeys } = await keyring.wrap(wrapRequest());
+    for (const { providerInfo, ciphertext } of encryptedDataKeys)
+      for (const bytes of [providerInfo, ciphertext]) bytes.fill(0);
+    assert.deepEqual((await wrapped(keyring)).entries, one.entries);
+  });
+
   test('1,000 callers at the same time make one call', async () => {
     const { inner, keyring } = cached();
     const gate = Promise.withResolvers<void>();
