@@ -19,9 +19,9 @@ const BLOCK_BYTES = 16;
 const R128 = 0x87;
 const NOTHING = Buffer.alloc(0);
 
-export class XaesKey {
-  /** AES-256 of single blocks: no mode, no state between calls. */
-  readonly #aes: Cipheriv;
+export class XaesKey implements Disposable {
+  /** AES-256 of single blocks: no mode, no state between calls; null once it was disposed of. */
+  #aes: Cipheriv | null;
   /** (M1 ⊕ K1) ‖ (M2 ⊕ K1) for a nonce of zeros; a nonce is XORed into it. */
   readonly #template: Buffer;
 
@@ -31,8 +31,9 @@ export class XaesKey {
    */
   constructor(key: Uint8Array) {
     if (key.length !== KEY_BYTES) throw new TypeError(`an XAES-256-GCM key has ${KEY_BYTES} bytes`);
-    this.#aes = createCipheriv('aes-256-ecb', key, null).setAutoPadding(false);
-    const k1 = doubled(this.#aes.update(Buffer.alloc(BLOCK_BYTES)));
+    const aes = createCipheriv('aes-256-ecb', key, null).setAutoPadding(false);
+    this.#aes = aes;
+    const k1 = doubled(aes.update(Buffer.alloc(BLOCK_BYTES)));
     const counters = Buffer.alloc(2 * BLOCK_BYTES);
     counters.set([0, 1, 0x58, 0], 0);
     counters.set([0, 2, 0x58, 0], BLOCK_BYTES);
@@ -78,7 +79,14 @@ export class XaesKey {
     return plaintext;
   }
 
-  /** The keys of one or more nonces: 32 bytes for each. */
+  /** OpenSSL zeroes its copy at once; without this, when the object is collected. */
+  [Symbol.dispose](): void {
+    this.#aes?.final();
+    this.#aes = null;
+    this.#template.fill(0);
+  }
+
+  /** The keys of one or more nonces: 32 bytes for each. @throws TypeError where it was disposed of */
   #deriveKeys(nonces: Uint8Array): Buffer {
     const count = nonces.length / NONCE_BYTES;
     const blocks = Buffer.allocUnsafe(count * KEY_BYTES);
@@ -91,7 +99,7 @@ export class XaesKey {
         blocks[first + BLOCK_BYTES + 4 + at]! ^= byte;
       }
     }
-    return this.#aes.update(blocks);
+    return this.#aes!.update(blocks);
   }
 }
 

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, timingSafeEqual, type KeyObject } from 'node:crypto';
 import { encodeContext, lengthPrefixed } from '../bytes/length-prefixed.ts';
 import { invalidCiphertext } from '../errors.ts';
 import type { EncryptionContext } from '../model/encryption-context.ts';
@@ -72,14 +72,19 @@ export function openWrapped(blob: WrappedBlob, dataKey: Uint8Array, context: Enc
 }
 
 /** Our seal of a home's wrap: HMAC-SHA-256 under the version's integrity key, 32 bytes. */
-export function sealOfWrap(integrityKey: Uint8Array, header: Uint8Array, home: number, wrap: Uint8Array): Buffer {
+export function sealOfWrap(
+  integrityKey: KeyObject | Uint8Array,
+  header: Uint8Array,
+  home: number,
+  wrap: Uint8Array,
+): Buffer {
   return createHmac('sha256', integrityKey)
     .update(lengthPrefixed(SEAL_LABEL, header, Buffer.of(home), wrap))
     .digest();
 }
 
 /** Whether each wrap carries the seal that was put on it. */
-export function wrapsAreOurs(integrityKey: Uint8Array, { header, wraps }: WrappedBlob): boolean {
+export function wrapsAreOurs(integrityKey: KeyObject | Uint8Array, { header, wraps }: WrappedBlob): boolean {
   return wraps.every(({ home, wrap, seal }) => timingSafeEqual(sealOfWrap(integrityKey, header, home, wrap), seal));
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { KeyObject } from 'node:crypto';
 import { DISAGREEMENT } from '../audit/alerts/index.ts';
 import { SecretBytes } from '../crypto/secret-bytes.ts';
 import { encodeHeader, encodeWrapped, type WrapEntry, type WrappedBlob } from '../envelope/ciphertext.ts';
@@ -357,7 +358,7 @@ function headerOf({ tenantId, id: keyId }: Key, version: KeyVersion): Buffer {
 
 const headers = new WeakMap<KeyVersion, Buffer>();
 
-async function sealKeyOf({ services }: Scope, { tenantId, id }: Key, version: KeyVersion): Promise<Buffer> {
+async function sealKeyOf({ services }: Scope, { tenantId, id }: Key, version: KeyVersion): Promise<KeyObject> {
   const known = sealKeys.get(version);
   if (known !== undefined) return known;
   const sealKey = await services.keyring.wrapSealKey(tenantId, id, version.version);
@@ -365,7 +366,7 @@ async function sealKeyOf({ services }: Scope, { tenantId, id }: Key, version: Ke
   return sealKey;
 }
 
-const sealKeys = new WeakMap<KeyVersion, Buffer>();
+const sealKeys = new WeakMap<KeyVersion, KeyObject>();
 
 function nameOf({ guard }: Home): string {
   return guard.name;

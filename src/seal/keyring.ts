@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { createHmac, hkdfSync } from 'node:crypto';
+import { createHmac, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 import { lengthPrefixed } from '../bytes/length-prefixed.ts';
 import { SecretBytes } from '../crypto/secret-bytes.ts';
 import { XaesKey } from '../crypto/xaes.ts';
@@ -22,18 +22,19 @@ export interface SealPlace {
   readonly version: number;
 }
 
-/** What a tenant key is used for, each with a key of its own. */
+/** What a tenant key is used for, each with a key of its own. OpenSSL zeroes its copies of key objects. */
 interface TenantKey {
   readonly sealing: XaesKey;
-  readonly fingerprint: Buffer;
+  readonly fingerprint: KeyObject;
   /** From which the integrity key of each version with several homes is derived. */
-  readonly wrapSeal: Buffer;
+  readonly wrapSeal: KeyObject;
 }
 
 const TENANT_KEY_BYTES = 32;
+const NO_SALT = Buffer.alloc(0);
 const ROOT_CHECK_PLACE: SealPlace = { purpose: 'root-check', tenantId: '', id: '', version: 0 };
 
-export class Keyring {
+export class Keyring implements Disposable {
   readonly #root: XaesKey;
   readonly #random: Random;
   readonly #loadSealedTenantKey: (tenantId: string) => Promise<Uint8Array | null>;
@@ -73,10 +74,10 @@ export class Keyring {
     return createHmac('sha256', fingerprint).update(material).digest();
   }
 
-  /** The key of the seals that a version's wraps carry: 32 bytes, the same each time. */
-  async wrapSealKey(tenantId: string, keyId: string, version: number): Promise<Buffer> {
+  /** The key of the seals that a version's wraps carry: HMAC-SHA-256, the same each time. */
+  async wrapSealKey(tenantId: string, keyId: string, version: number): Promise<KeyObject> {
     const { wrapSeal } = await this.#tenantKey(tenantId);
-    return Buffer.from(hkdfSync('sha256', wrapSeal, Buffer.alloc(0), `${keyId}/${version}`, TENANT_KEY_BYTES));
+    return derived(wrapSeal, `${keyId}/${version}`);
   }
 
   /** A value that only this root key opens, to be kept beside the store. */
@@ -95,6 +96,13 @@ export class Keyring {
     }
   }
 
+  /** Nothing is sealed or opened any more. */
+  [Symbol.dispose](): void {
+    this.#root[Symbol.dispose]();
+    for (const { sealing } of this.#tenantKeys.values()) sealing[Symbol.dispose]();
+    this.#tenantKeys.clear();
+  }
+
   async #tenantKey(tenantId: string): Promise<TenantKey> {
     const known = this.#tenantKeys.get(tenantId);
     if (known !== undefined) return known;
@@ -108,10 +116,18 @@ export class Keyring {
 }
 
 function tenantKeyOf(secret: SecretBytes): TenantKey {
-  const key = secret.reveal();
-  const fingerprint = hkdfSync('sha256', key, Buffer.alloc(0), 'claviger/fingerprint/v1', TENANT_KEY_BYTES);
-  const wrapSeal = hkdfSync('sha256', key, Buffer.alloc(0), 'claviger/wrap-seal/v1', TENANT_KEY_BYTES);
-  return { sealing: new XaesKey(key), fingerprint: Buffer.from(fingerprint), wrapSeal: Buffer.from(wrapSeal) };
+  const key = createSecretKey(secret.reveal());
+  return {
+    sealing: new XaesKey(secret.reveal()),
+    fingerprint: derived(key, 'claviger/fingerprint/v1'),
+    wrapSeal: derived(key, 'claviger/wrap-seal/v1'),
+  };
+}
+
+/** HKDF-SHA-256 without salt, 32 bytes. */
+function derived(key: KeyObject, info: string): KeyObject {
+  using bytes = new SecretBytes(Buffer.from(hkdfSync('sha256', key, NO_SALT, info, TENANT_KEY_BYTES)));
+  return createSecretKey(bytes.reveal());
 }
 
 function tenantKeyPlace(tenantId: string): SealPlace {

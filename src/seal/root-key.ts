@@ -7,7 +7,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { link, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
-import { decodeBase64 } from '../bytes/base64.ts';
+import { decodeBase64, decodeBase64Bytes, encodeBase64Bytes } from '../bytes/base64.ts';
 import { derivePassphraseKey, PASSPHRASE_PARAMETERS } from '../crypto/passphrase.ts';
 import { SecretBytes } from '../crypto/secret-bytes.ts';
 import { XaesKey } from '../crypto/xaes.ts';
@@ -18,6 +18,7 @@ export const ROOT_KEY_BYTES = 32;
 const SALT_BYTES = 16;
 /** Shorter ones are guessed, whatever Argon2id costs. */
 export const PASSPHRASE_BYTES_MIN = 12;
+const EMPTY = Buffer.alloc(0);
 const WRAP_AAD = Buffer.from('claviger/root-key/v1');
 
 /** Gives the root key: the contract of every unseal method. */
@@ -49,10 +50,14 @@ export function fileUnseal(path: string, random: Random): Unseal {
     exists: () => existsSync(path),
     create: async () => {
       const key = new SecretBytes(random.bytes(ROOT_KEY_BYTES));
-      await writeNew(path, { format: 'claviger-root-key-v1', key: key.reveal().toString('base64') });
+      using text = new SecretBytes(plainText(key));
+      await writeNew(path, text.reveal());
       return key;
     },
-    unseal: async () => rootKeyOf(decodeBase64(readAs(plainFile, path).key, 'root key')),
+    unseal: async () => {
+      using text = new SecretBytes(readOwn(path));
+      return rootKeyOf(keyIn(text.reveal(), path));
+    },
   };
 }
 
@@ -72,27 +77,30 @@ export function passphraseUnseal(path: string, passphrase: SecretBytes, random: 
       const key = new SecretBytes(random.bytes(ROOT_KEY_BYTES));
       const salt = random.bytes(SALT_BYTES);
       using wrapping = await derivePassphraseKey(passphrase, salt, PASSPHRASE_PARAMETERS);
-      const sealed = new XaesKey(wrapping.reveal()).seal(key.reveal(), WRAP_AAD, random);
+      using wrappingKey = new XaesKey(wrapping.reveal());
+      const sealed = wrappingKey.seal(key.reveal(), WRAP_AAD, random);
       const { memoryKib, passes, parallelism } = PASSPHRASE_PARAMETERS;
-      await writeNew(path, {
+      const content = {
         format: 'claviger-wrapped-root-key-v1',
         salt: salt.toString('base64'),
         memoryKib,
         passes,
         parallelism,
         sealed: sealed.toString('base64'),
-      });
+      };
+      await writeNew(path, Buffer.from(`${JSON.stringify(content)}\n`));
       return key;
     },
     unseal: async () => {
-      const { salt, sealed, memoryKib, passes, parallelism } = readAs(wrappedFile, path);
+      const { salt, sealed, memoryKib, passes, parallelism } = parsedAs(wrappedFile, readOwn(path), path);
       using wrapping = await derivePassphraseKey(passphrase, decodeBase64(salt, 'salt'), {
         memoryKib,
         passes,
         parallelism,
       });
+      using wrappingKey = new XaesKey(wrapping.reveal());
       try {
-        return rootKeyOf(new XaesKey(wrapping.reveal()).open(decodeBase64(sealed, 'sealed root key'), WRAP_AAD));
+        return rootKeyOf(wrappingKey.open(decodeBase64(sealed, 'sealed root key'), WRAP_AAD));
       } catch (cause) {
         throw new ClavigerError('SEALED', `the passphrase does not open the root key in \`${path}\``, { cause });
       }
@@ -105,18 +113,37 @@ function rootKeyOf(bytes: Buffer): SecretBytes {
   return new SecretBytes(bytes);
 }
 
-function readAs<T>(schema: z.ZodType<T>, path: string): T {
-  let text: string;
+/** A file of a plain root key: never a string, which nobody could zero. */
+function plainText(key: SecretBytes): Buffer {
+  using base64 = new SecretBytes(encodeBase64Bytes(key.reveal()));
+  return Buffer.concat([Buffer.from('{"format":"claviger-root-key-v1","key":"'), base64.reveal(), Buffer.from('"}\n')]);
+}
+
+/** The key of such a file; the rest of it is read as JSON. @throws SEALED */
+function keyIn(text: Buffer, path: string): Buffer {
+  const named = text.indexOf('"key"');
+  const start = text.indexOf('"', named + '"key"'.length) + 1;
+  const end = text.indexOf('"', start);
+  const isThere = named !== -1 && start !== 0 && end !== -1;
+  parsedAs(plainFile, isThere ? Buffer.concat([text.subarray(0, start), text.subarray(end)]) : EMPTY, path);
+  return decodeBase64Bytes(text.subarray(start, end), 'root key');
+}
+
+/** A file that is its owner's alone. @throws SEALED */
+function readOwn(path: string): Buffer {
   try {
     if ((statSync(path).mode & 0o077) !== 0) {
       throw new Error('others may read it; run chmod 600 on it');
     }
-    text = readFileSync(path, 'utf8');
+    return readFileSync(path);
   } catch (cause) {
     throw new ClavigerError('SEALED', `cannot read the root key \`${path}\`: ${(cause as Error).message}`, { cause });
   }
+}
+
+function parsedAs<T>(schema: z.ZodType<T>, text: Buffer, path: string): T {
   try {
-    return schema.parse(JSON.parse(text));
+    return schema.parse(JSON.parse(text.toString()));
   } catch (cause) {
     throw new ClavigerError('SEALED', `the root key file \`${path}\` is not in the expected form`, { cause });
   }
@@ -126,12 +153,12 @@ function readAs<T>(schema: z.ZodType<T>, path: string): T {
  * Writes a file that must not exist yet, all of it or nothing, and has it on the disk before it returns: losing it loses
  * every key, and a start that was killed must leave none that is half written.
  */
-async function writeNew(path: string, content: object): Promise<void> {
+async function writeNew(path: string, content: Buffer): Promise<void> {
   const beside = `${path}.new`;
   await rm(beside, { force: true });
   const file = await open(beside, 'wx', 0o600);
   try {
-    await file.writeFile(`${JSON.stringify(content)}\n`);
+    await file.writeFile(content);
     await file.sync();
   } finally {
     await file.close();

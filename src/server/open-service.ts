@@ -279,6 +279,7 @@ async function openLocked(
     // The writer's connection is the last: closing it puts what is in the WAL into the database file.
     reader.close();
     await ledger.close();
+    keyring[Symbol.dispose]();
     metrics.close();
     await tracer?.close();
     lock.release();

@@ -96,6 +96,7 @@ export class FieldKey implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#xaes?.[Symbol.dispose]();
     this.#xaes = null;
     this.#prepared?.[Symbol.dispose]();
     for (const secret of this.#derived.values()) secret[Symbol.dispose]();

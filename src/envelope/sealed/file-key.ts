@@ -5,7 +5,7 @@
  */
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { lengthPrefixed } from '../../bytes/length-prefixed.ts';
-import type { SecretBytes } from '../../crypto/secret-bytes.ts';
+import { SecretBytes } from '../../crypto/secret-bytes.ts';
 import { XaesKey } from '../../crypto/xaes.ts';
 import { invalidCiphertext } from '../../errors.ts';
 import type { Random } from '../../ports/random.ts';
@@ -23,7 +23,7 @@ const PADDING_START = 0x80;
 
 export class FileKey implements Disposable {
   readonly #values: XaesKey;
-  readonly #macKey: Buffer;
+  readonly #macKey: SecretBytes;
   readonly #file: Buffer;
 
   /**
@@ -31,9 +31,8 @@ export class FileKey implements Disposable {
    * @param file 16 bytes, the id of the file
    */
   constructor(dataKey: SecretBytes, file: Buffer) {
-    const key = derive(dataKey, file, VALUES_INFO);
-    this.#values = new XaesKey(key);
-    key.fill(0);
+    using key = derive(dataKey, file, VALUES_INFO);
+    this.#values = new XaesKey(key.reveal());
     this.#macKey = derive(dataKey, file, MAC.toString());
     this.#file = file;
   }
@@ -61,7 +60,7 @@ export class FileKey implements Disposable {
   /** The MAC of a whole text, without the place where the MAC itself stands. */
   mac(format: FormatName, text: string, { start, end }: Span): Buffer {
     const covered = (text.slice(0, start) + text.slice(end)).replaceAll('\r\n', '\n');
-    return createHmac('sha256', this.#macKey)
+    return createHmac('sha256', this.#macKey.reveal())
       .update(lengthPrefixed(MAC, Buffer.from(format), Buffer.from(covered)))
       .digest();
   }
@@ -71,7 +70,8 @@ export class FileKey implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#macKey.fill(0);
+    this.#values[Symbol.dispose]();
+    this.#macKey[Symbol.dispose]();
   }
 
   #aad(format: FormatName, path: Path): Buffer {
@@ -79,8 +79,8 @@ export class FileKey implements Disposable {
   }
 }
 
-function derive(dataKey: SecretBytes, salt: Buffer, info: string): Buffer {
-  return Buffer.from(hkdfSync('sha512', dataKey.reveal(), salt, info, KEY_BYTES));
+function derive(dataKey: SecretBytes, salt: Buffer, info: string): SecretBytes {
+  return new SecretBytes(Buffer.from(hkdfSync('sha512', dataKey.reveal(), salt, info, KEY_BYTES)));
 }
 
 /** Text ‖ 0x80 ‖ zeros, up to the next multiple of 32 bytes. */

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { decodeBase64, decodeBase64Url, encodeBase64, encodeBase64Url } from '../../../src/bytes/base64.ts';
+import {
+  decodeBase64,
+  decodeBase64Bytes,
+  decodeBase64Url,
+  encodeBase64,
+  encodeBase64Bytes,
+  encodeBase64Url,
+} from '../../../src/bytes/base64.ts';
 
 const bytes = fc.uint8Array({ maxLength: 100 });
 
@@ -20,6 +27,8 @@ test('base64 has the vectors of RFC 4648', () => {
   for (const [text, encoded] of RFC_4648) {
     assert.equal(encodeBase64(Buffer.from(text)), encoded);
     assert.equal(decodeBase64(encoded, 'x').toString(), text);
+    assert.equal(encodeBase64Bytes(Buffer.from(text)).toString(), encoded);
+    assert.equal(decodeBase64Bytes(Buffer.from(encoded), 'x').toString(), text);
     assert.equal(encodeBase64Url(Buffer.from(text)), encoded.replaceAll('=', ''));
     assert.equal(decodeBase64Url(encoded.replaceAll('=', ''), 'x').toString(), text);
   }
@@ -93,3 +102,26 @@ test('any text either decodes to what encodes to it, or is refused', () => {
     { numRuns: 1000 },
   );
 });
+
+test('base64 without strings is the same, and refuses the same', () => {
+  fc.assert(
+    fc.property(bytes, fc.base64String(), fc.string({ maxLength: 12 }), (some, encoded, text) => {
+      assert.equal(encodeBase64Bytes(some).toString(), encodeBase64(some));
+      for (const each of [encoded, text]) {
+        const one = outcome(() => decodeBase64(each, 'x'));
+        assert.deepEqual(
+          outcome(() => decodeBase64Bytes(Buffer.from(each), 'x')),
+          one,
+        );
+      }
+    }),
+  );
+});
+
+function outcome(run: () => Buffer): string {
+  try {
+    return run().toString('hex');
+  } catch (error) {
+    return String(error);
+  }
+}

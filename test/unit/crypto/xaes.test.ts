@@ -103,3 +103,12 @@ test('the key is copied: zeroing the bytes it was made of changes nothing', () =
 test('a key of another length is refused', () => {
   for (const length of [0, 16, 31, 33]) assert.throws(() => new XaesKey(Buffer.alloc(length)), TypeError);
 });
+
+test('a key that was disposed of, once or twice, seals and opens nothing', () => {
+  const key = new XaesKey(systemRandom.bytes(32));
+  const sealed = key.seal(Buffer.from('x'), NONE, systemRandom);
+  key[Symbol.dispose]();
+  key[Symbol.dispose]();
+  assert.throws(() => key.seal(Buffer.from('x'), NONE, systemRandom), TypeError);
+  assert.throws(() => key.open(sealed, NONE), TypeError);
+});
