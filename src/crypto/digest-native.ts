@@ -13,6 +13,7 @@ import { generateKeyPairSync, hash, verify, type KeyObject } from 'node:crypto';
 import type * as Ffi from 'node:ffi';
 import { specRow, type Spec } from '../model/spec.ts';
 import { loadFfi } from './ffi.ts';
+import { SecretBytes } from './secret-bytes.ts';
 
 /** A way to sign and verify digests with the keys of the families ec, ed25519 and ml-dsa. */
 export interface DigestSigner {
@@ -107,13 +108,10 @@ function signerOf(ffi: typeof Ffi): DigestSigner {
 
   function parse(key: KeyObject): bigint {
     const isPrivate = key.type === 'private';
-    const der = isPrivate ? key.export({ format: 'der', type: 'pkcs8' }) : key.export({ format: 'der', type: 'spki' });
+    using exported = new SecretBytes(key.export({ format: 'der', type: isPrivate ? 'pkcs8' : 'spki' }));
     const read = isPrivate ? openssl.d2i_AutoPrivateKey : openssl.d2i_PUBKEY;
-    try {
-      return read(null, BigUint64Array.of(ffi.getRawPointer(der)), BigInt(der.length));
-    } finally {
-      der.fill(0);
-    }
+    const der = exported.reveal();
+    return read(null, BigUint64Array.of(ffi.getRawPointer(der)), BigInt(der.length));
   }
 
   /** Makes a context ready for any number of operations. */

@@ -108,10 +108,12 @@ function mlDsaMu(spec: Spec): Primitive {
   ]!;
   return {
     sign(digest, seed) {
-      const { secretKey } = scheme.keygen(Uint8Array.from(seed));
+      const copy = Uint8Array.from(seed);
+      const { secretKey } = scheme.keygen(copy);
       try {
         return scheme.internal.sign(Uint8Array.from(digest), secretKey, { externalMu: true });
       } finally {
+        copy.fill(0);
         secretKey.fill(0);
       }
     },

@@ -63,7 +63,7 @@ export async function decryptUnder(
   scope: Scope,
   found: KeyWithVersions,
   input: CiphertextInput,
-): Promise<DecryptOutput> {
+): Promise<DecryptOutput & { readonly plaintext: Buffer }> {
   const { key } = found;
   const algorithm = algorithmFor<EncryptionAlgorithmName>(scope, key, input.algorithm);
   requireContextFits(key, input.context ?? NO_CONTEXT);

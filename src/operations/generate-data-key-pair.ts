@@ -43,6 +43,6 @@ export const generateDataKeyPair: Operation<GenerateDataKeyPairInput, GenerateDa
     using material = privateMaterial;
     const privateKeyCiphertext = await sealBlob(scope, found, version, material.reveal(), context);
     const made = { ...(await madeBy(scope, key, version)), spec, publicKey: publicKey!, privateKeyCiphertext };
-    return { output: withoutPlaintext ? made : { ...made, privateKey: Buffer.from(material.reveal()) } };
+    return { output: withoutPlaintext ? made : { ...made, privateKey: material.copy().reveal() } };
   },
 };

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { SecretBytes } from '../crypto/secret-bytes.ts';
 import { ClavigerError } from '../errors.ts';
 import { NO_CONTEXT, type EncryptionContext } from '../model/encryption-context.ts';
 import { madeBy, type MadeBy } from './crypto-input.ts';
@@ -41,11 +42,9 @@ export const generateDataKey: Operation<GenerateDataKeyInput, GenerateDataKeyOut
     }
     const version = scope.primary(found);
     scope.note({ algorithm: 'SYMMETRIC_DEFAULT' });
-    const plaintext = scope.services.random.bytes(bytes);
-    const ciphertext = await sealBlob(scope, found, version, plaintext, context);
+    using dataKey = new SecretBytes(scope.services.random.bytes(bytes));
+    const ciphertext = await sealBlob(scope, found, version, dataKey.reveal(), context);
     const made = { ...(await madeBy(scope, key, version)), ciphertext };
-    if (!withoutPlaintext) return { output: { ...made, plaintext } };
-    plaintext.fill(0);
-    return { output: made };
+    return { output: withoutPlaintext ? made : { ...made, plaintext: dataKey.copy().reveal() } };
   },
 };

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { SecretBytes } from '../crypto/secret-bytes.ts';
 import { NO_CONTEXT, type EncryptionContext } from '../model/encryption-context.ts';
 import type { EncryptionAlgorithmName } from '../model/algorithm.ts';
 import type { MadeBy } from './crypto-input.ts';
@@ -40,12 +41,12 @@ export const reEncrypt: Operation<ReEncryptInput, ReEncryptOutput> = {
       destinationContext,
     });
     const opened = await decryptUnder(scope, from, input);
-    const { plaintext } = opened;
+    using text = new SecretBytes(opened.plaintext);
     const made = await encryptUnder(scope, to, {
-      plaintext,
+      plaintext: text.reveal(),
       context: destinationContext,
       algorithm: destinationAlgorithm,
-    }).finally(() => plaintext.fill(0));
+    });
     scope.note({ keyVersion: opened.keyVersion, algorithm: opened.algorithm });
     const { keyId, arn, keyVersion, algorithm } = opened;
     return { output: { ...made, source: { keyId, arn, keyVersion, algorithm } } };

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { SecretBytes } from '../crypto/secret-bytes.ts';
 import { NO_CONTEXT, type EncryptionContext } from '../model/encryption-context.ts';
 import { ClavigerError } from '../errors.ts';
 import { madeBy, type MadeBy } from './crypto-input.ts';
@@ -40,8 +41,8 @@ export const rewrap: Operation<RewrapInput, RewrapOutput> = {
       return { output: { ...(await madeBy(scope, key, version)), ciphertext: completed } };
     }
     scope.requireUse(key, { usage: 'encrypt-decrypt', kind: 'protect' });
-    const { plaintext } = await decryptUnder(scope, found, { ciphertext, context });
-    const made = await encryptUnder(scope, found, { plaintext, context }).finally(() => plaintext.fill(0));
+    using text = new SecretBytes((await decryptUnder(scope, found, { ciphertext, context })).plaintext);
+    const made = await encryptUnder(scope, found, { plaintext: text.reveal(), context });
     const { keyId, arn, keyVersion } = made;
     return { output: { keyId, arn, keyVersion, ciphertext: made.ciphertext } };
   },

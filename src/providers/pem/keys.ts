@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { SecretBytes } from '../../crypto/secret-bytes.ts';
 import { sourceOf, type PemSource } from './client.ts';
 import type { PemConfig, PemKeyConfig } from './config.ts';
 import { fileFailure, pemError, UnfitPem } from './errors.ts';
@@ -83,10 +84,6 @@ export class PemKeys {
 }
 
 async function read(source: PemSource, { passphrase, publicKeyOnly, allowWeak }: PemKeyConfig): Promise<PemKey> {
-  const bytes = await source.read();
-  try {
-    return readKey(bytes, { passphrase, publicKeyOnly, allowWeak });
-  } finally {
-    bytes.fill(0);
-  }
+  using file = new SecretBytes(await source.read());
+  return readKey(file.reveal(), { passphrase, publicKeyOnly, allowWeak });
 }

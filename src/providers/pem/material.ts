@@ -9,6 +9,7 @@
 import { createPrivateKey, createPublicKey, hash, X509Certificate, type KeyObject } from 'node:crypto';
 import { pemBlocks, type PemBlock } from '../../bytes/pem.ts';
 import { importMaterial, loadPrivate, specOfKey, type PrivateHandle } from '../../crypto/key-material.ts';
+import { SecretBytes } from '../../crypto/secret-bytes.ts';
 import { ClavigerError } from '../../errors.ts';
 import type { Spec } from '../../model/spec.ts';
 import { usagesOf } from './algorithms.ts';
@@ -182,14 +183,12 @@ function tried<T>(parse: () => T): T | null {
 
 /** Checked as an imported key is: OpenSSL would sign around a wrong part. */
 function soundHandle(spec: Spec, key: KeyObject): PrivateHandle {
-  const pkcs8 = key.export({ format: 'der', type: 'pkcs8' });
+  using pkcs8 = new SecretBytes(key.export({ format: 'der', type: 'pkcs8' }));
   try {
-    using material = importMaterial(spec, pkcs8).privateMaterial;
+    using material = importMaterial(spec, pkcs8.reveal()).privateMaterial;
     return loadPrivate(spec, material.reveal());
   } catch (cause) {
     throw new UnfitPem(cause instanceof ClavigerError ? cause.message : 'its parts do not belong together', { cause });
-  } finally {
-    pkcs8.fill(0);
   }
 }
 
