@@ -16,9 +16,9 @@ import { runBatch } from './batch.ts';
 import { findTests, shown } from './files.ts';
 import { type FileTally, Tally } from './tally.ts';
 
-/** For all unit tests together, and for each other file. */
+/** For the unit tests of a folder together, and for each other file. */
 const BATCH_TIME_MS_MAX = 10 * 60 * 1000;
-/** Isolated files at a time: they start servers, and measure time. */
+/** Processes at a time: they start servers, and measure time. */
 const CONCURRENCY = 2;
 
 const { values, positionals } = parseArgs({
@@ -35,15 +35,23 @@ try {
   const { unit, isolated } = await findTests(ROOT, positionals);
   // A peer that cannot be had is told by the tests that need it: they skip, or under CI they fail.
   if (values.install) await installPeers((line) => console.log(line));
-  if (unit.length > 0) await runUnit(unit);
-  await runIsolated(isolated);
+  await inTurns(unitFolders(unit), runUnit);
+  await inTurns(isolated, runIsolated);
 } catch (error) {
   tally.fail('the test runner', error instanceof Error ? error.message : String(error));
 }
 console.log(`\ntests took ${duration(performance.now() - startMs)}`);
 process.exitCode = tally.close();
 
-/** All in one process, in order: where another file's events begin, the file before has ended. */
+/**
+ * Unit tests by the folder of `test/unit/` that they are in. Within a process the hooks of one file run around the tests of
+ * all: those of the audit log, which open stores, around the tests of the audit log alone.
+ */
+function unitFolders(files: readonly string[]): readonly (readonly string[])[] {
+  return [...Map.groupBy(files, (file) => shown(ROOT, file).split('/').slice(0, 3).join('/')).values()];
+}
+
+/** Files in one process, in order: where another file's events begin, the file before has ended. */
 async function runUnit(files: readonly string[]): Promise<void> {
   const accounts: FileTally[] = [];
   let current = '';
@@ -61,15 +69,17 @@ async function runUnit(files: readonly string[]): Promise<void> {
   if (fault !== null || verbose || accounts.some((account) => account.failed)) tally.printed(output);
 }
 
-async function runIsolated(files: readonly string[]): Promise<void> {
-  const queue = [...files];
+async function runIsolated(file: string): Promise<void> {
+  const account = tally.file(shown(ROOT, file));
+  const { fault, output } = await runBatch([file], BATCH_TIME_MS_MAX, (event) => account.add(event));
+  account.close(fault);
+  if (verbose || account.failed) tally.printed(output);
+}
+
+async function inTurns<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
+  const queue = [...items];
   const worker = async (): Promise<void> => {
-    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
-      const account = tally.file(shown(ROOT, file));
-      const { fault, output } = await runBatch([file], BATCH_TIME_MS_MAX, (event) => account.add(event));
-      account.close(fault);
-      if (verbose || account.failed) tally.printed(output);
-    }
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await run(item);
   };
   await Promise.all(Array.from({ length: CONCURRENCY }, worker));
 }
