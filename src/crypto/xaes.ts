@@ -50,7 +50,9 @@ export class XaesKey implements Disposable {
   seal(plaintext: Uint8Array, aad: Uint8Array, random: Random, before: Uint8Array = NOTHING): Buffer {
     const nonce = random.bytes(NONCE_BYTES);
     const key = this.#deriveKeys(nonce);
-    return sealUnder(key, nonce, plaintext, aad, before);
+    const sealed = sealUnder(key, nonce, 0, plaintext, aad, before);
+    key.fill(0);
+    return sealed;
   }
 
   /** Random nonces and their keys for so many values, derived in one call of the cipher, which costs about as much as one. */
@@ -124,9 +126,13 @@ export class PreparedNonces implements Disposable {
   seal(plaintext: Uint8Array, aad: Uint8Array, before: Uint8Array): Buffer {
     if (this.#left === 0) throw new TypeError('no nonce is left');
     this.#left -= 1;
-    const nonce = this.#nonces.subarray(this.#left * NONCE_BYTES, (this.#left + 1) * NONCE_BYTES);
-    const key = this.#keys.subarray(this.#left * KEY_BYTES, (this.#left + 1) * KEY_BYTES);
-    return sealUnder(key, nonce, plaintext, aad, before);
+    const nonceAt = this.#left * NONCE_BYTES;
+    const keyAt = this.#left * KEY_BYTES;
+    const key = this.#keys.subarray(keyAt, keyAt + KEY_BYTES);
+    const sealed = sealUnder(key, this.#nonces, nonceAt, plaintext, aad, before);
+    // All at once: the key that they come from is in memory as long.
+    if (this.#left === 0) this.#keys.fill(0);
+    return sealed;
   }
 
   [Symbol.dispose](): void {
@@ -135,19 +141,26 @@ export class PreparedNonces implements Disposable {
   }
 }
 
-/** The key is zeroed. */
-function sealUnder(key: Buffer, nonce: Buffer, plaintext: Uint8Array, aad: Uint8Array, before: Uint8Array): Buffer {
-  const cipher = createCipheriv('aes-256-gcm', key, nonce.subarray(CONTEXT_BYTES));
-  key.fill(0);
+/** before ‖ nonce ‖ ciphertext ‖ tag, under the nonce that stands in `nonces` and its key. */
+function sealUnder(
+  key: Buffer,
+  nonces: Buffer,
+  nonceAt: number,
+  plaintext: Uint8Array,
+  aad: Uint8Array,
+  before: Uint8Array,
+): Buffer {
+  const nonceEnd = nonceAt + NONCE_BYTES;
+  const cipher = createCipheriv('aes-256-gcm', key, nonces.subarray(nonceAt + CONTEXT_BYTES, nonceEnd));
   cipher.setAAD(aad);
   const ciphertext = cipher.update(plaintext);
   cipher.final();
-  const nonceAt = before.length;
-  const tagAt = nonceAt + NONCE_BYTES + ciphertext.length;
+  const ciphertextAt = before.length + NONCE_BYTES;
+  const tagAt = ciphertextAt + ciphertext.length;
   const sealed = Buffer.allocUnsafe(tagAt + TAG_BYTES);
   sealed.set(before, 0);
-  sealed.set(nonce, nonceAt);
-  sealed.set(ciphertext, nonceAt + NONCE_BYTES);
+  nonces.copy(sealed, before.length, nonceAt, nonceEnd);
+  sealed.set(ciphertext, ciphertextAt);
   sealed.set(cipher.getAuthTag(), tagAt);
   return sealed;
 }

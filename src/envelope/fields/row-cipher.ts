@@ -193,7 +193,6 @@ export class RowCipher {
     const sealed = deterministic
       ? key.sealDeterministic(header, plaintext, aad)
       : key.sealRandom(header, plaintext, rowAad(aad, place.row, place.subject), this.#random);
-    plaintext.fill(0);
     return toStored(sealed, this.table.storage);
   }
 

@@ -37,7 +37,6 @@ const PADDED = 0x80;
 /** Begins the padding, as in ISO/IEC 9797-1, method 2. */
 const PAD_START = 0x80;
 const NUMBER_BYTES = 8;
-const SHORT_TEXT = 1024;
 
 interface Codec {
   readonly tag: number;
@@ -112,9 +111,9 @@ function textOf(value: unknown): string {
 }
 
 function encodeText(text: string): Buffer {
-  // Three bytes for each unit are enough in any case; short texts are so written without being measured first.
-  const bytes = Buffer.allocUnsafe(1 + (text.length <= SHORT_TEXT ? 3 * text.length : Buffer.byteLength(text)));
-  return bytes.subarray(0, 1 + bytes.write(text, 1));
+  const bytes = Buffer.allocUnsafe(1 + Buffer.byteLength(text));
+  bytes.write(text, 1);
+  return bytes;
 }
 
 function decodeText(bytes: Buffer): string {

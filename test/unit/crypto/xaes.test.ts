@@ -112,3 +112,21 @@ test('a key that was disposed of, once or twice, seals and opens nothing', () =>
   assert.throws(() => key.seal(Buffer.from('x'), NONE, systemRandom), TypeError);
   assert.throws(() => key.open(sealed, NONE), TypeError);
 });
+
+test('prepared nonces seal as one at a time does, each once, and leave no key behind', () => {
+  const secret = systemRandom.bytes(32);
+  const key = new XaesKey(secret);
+  const nonces = systemRandom.bytes(3 * NONCE_BYTES);
+  const prepared = key.prepare(3, fixed(nonces));
+  const aad = Buffer.from('aad');
+  for (const at of [2, 1, 0]) {
+    const nonce = nonces.subarray(at * NONCE_BYTES, (at + 1) * NONCE_BYTES);
+    const sealed = prepared.seal(Buffer.from('hello'), aad, Buffer.of(9));
+    assert.deepEqual(sealed, new XaesKey(secret).seal(Buffer.from('hello'), aad, fixed(nonce), Buffer.of(9)));
+  }
+  assert.equal(prepared.left, 0);
+  assert.throws(() => prepared.seal(NONE, NONE, NONE), TypeError);
+  const disposed = key.prepare(2, systemRandom);
+  disposed[Symbol.dispose]();
+  assert.throws(() => disposed.seal(NONE, NONE, NONE), TypeError);
+});
