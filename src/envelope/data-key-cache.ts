@@ -37,6 +37,9 @@ export const LIMITS_DEFAULT: DataKeyCacheLimits = {
   entriesMax: 1000,
 };
 
+/** Life of a data key that lacks a home's wrap, where it would be longer: the home may be back. */
+export const INCOMPLETE_TTL_MS = 10_000;
+
 /** Why an entry went: its time was over, its uses were, others needed its place, or somebody wanted it gone. */
 export type EvictionReason = 'expired' | 'used-up' | 'crowded-out' | 'cleared';
 

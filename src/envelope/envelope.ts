@@ -10,6 +10,7 @@ import { systemRandom } from '../crypto/random.ts';
 import { ClavigerError, invalidCiphertext } from '../errors.ts';
 import type { EncryptionContext } from '../model/encryption-context.ts';
 import type { Random } from '../ports/random.ts';
+import { canceledBy } from '../resilience/index.ts';
 import type { Keyring } from './keyring.ts';
 import { beginMessage, openMessage, type Terms } from './message/begin.ts';
 import { parseHeader, type MessageHeader } from './message/header.ts';
@@ -23,7 +24,7 @@ import {
 import { MessageTransform } from './message/node-stream.ts';
 import { Decryption, Encryption } from './message/passage.ts';
 import { requirePolicy, type CommitmentPolicy } from './message/policy.ts';
-import { canceled, Turns } from './message/turns.ts';
+import { Turns } from './message/turns.ts';
 import { webStream } from './message/web-stream.ts';
 
 export interface EnvelopeOptions {
@@ -105,7 +106,7 @@ export class Envelope {
     options: EncryptOptions = {},
   ): Promise<{ readonly message: Buffer; readonly header: MessageHeader; readonly missingHomes: readonly string[] }> {
     const { context, frameBytes = FRAME_BYTES, signal = NEVER } = options;
-    if (signal.aborted) throw canceled(signal.reason);
+    if (signal.aborted) throw canceledBy(signal);
     const begun = await beginMessage(this.#terms, context, frameBytes, plaintext.length, signal);
     using encryptor = begun.encryptor;
     const pieces = [...begun.pieces];
@@ -129,7 +130,7 @@ export class Envelope {
     options: DecryptOptions = {},
   ): Promise<{ readonly plaintext: Buffer; readonly header: MessageHeader }> {
     const { context, signal = NEVER } = options;
-    if (signal.aborted) throw canceled(signal.reason);
+    if (signal.aborted) throw canceledBy(signal);
     const parsed = parseHeader(message, this.#terms.encryptedDataKeysMax);
     if ('needs' in parsed) throw invalidCiphertext();
     const { header, decryptor: opened } = await openMessage(this.#terms, parsed, context, signal);

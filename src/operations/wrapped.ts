@@ -7,7 +7,7 @@ import type { KeyObject } from 'node:crypto';
 import { DISAGREEMENT } from '../audit/alerts/index.ts';
 import { SecretBytes } from '../crypto/secret-bytes.ts';
 import { encodeHeader, encodeWrapped, type WrapEntry, type WrappedBlob } from '../envelope/ciphertext.ts';
-import type { DataKeyCache } from '../envelope/data-key-cache.ts';
+import { INCOMPLETE_TTL_MS, type DataKeyCache } from '../envelope/data-key-cache.ts';
 import { commitsTo, DATA_KEY_BYTES, openWrapped, sealOfWrap, sealWrapped, wrapsAreOurs } from '../envelope/wrapped.ts';
 import { ClavigerError, invalidCiphertext } from '../errors.ts';
 import type { EncryptionContext } from '../model/encryption-context.ts';
@@ -124,11 +124,10 @@ async function cachedWrap(
   return value;
 }
 
-/** What lacks a home's wrap lives no longer: the home may be back. Homes that nobody has configured are not. */
-const INCOMPLETE_TTL_MS = 10_000;
 /** Whoever asks a service waits for it. */
 const NEVER = new AbortController().signal;
 
+/** Homes that nobody has configured do not come back. */
 function isComplete({ entries }: CachedDataKey, { homes }: VersionHomes): boolean {
   return entries.length === homes.length;
 }

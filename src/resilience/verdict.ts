@@ -68,8 +68,7 @@ export function speaksOfProvider({ code }: ClavigerError): boolean {
 }
 
 /** How a call ends whose caller gave up: with the signal's own reason, where that is one of our errors. */
-export function canceledBy(signal: AbortSignal): ClavigerError {
-  const reason: unknown = signal.reason;
+export function canceledBy({ reason }: { readonly reason: unknown }): ClavigerError {
   if (reason instanceof ClavigerError) return reason;
   return new ClavigerError('CANCELED', 'the caller gave up', { cause: reason });
 }

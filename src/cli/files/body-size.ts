@@ -5,15 +5,13 @@
  *
  * @module
  */
-import type { MessageHeader } from '../../envelope/index.ts';
+import { FINAL_MARK } from '../../envelope/message/body.ts';
+import { IV_BYTES, TAG_BYTES, type MessageHeader } from '../../envelope/message/header.ts';
 
-const IV_BYTES = 12;
-const TAG_BYTES = 16;
 const NUMBER_BYTES = 4;
 const FRAME_OVERHEAD = NUMBER_BYTES + IV_BYTES + TAG_BYTES;
 /** Mark, number, IV and length come before the content of the final frame. */
 const FINAL_HEAD_BYTES = 4 + NUMBER_BYTES + IV_BYTES + 4;
-const FINAL_MARK = 0xffff_ffff;
 const NON_FRAMED_HEAD_BYTES = IV_BYTES + 8;
 /** Longest signature, with its length: DER of P-384. */
 const FOOTER_BYTES_MAX = 2 + 128;

@@ -4,6 +4,7 @@
  * @module
  */
 import type { MessageHeader } from '../../envelope/index.ts';
+import { SEALED_BYTES_MAX } from '../../envelope/sealed/limits.ts';
 import { ClavigerError } from '../../errors.ts';
 import { rawOrBase64 } from '../input.ts';
 import type { Session } from '../session.ts';
@@ -16,9 +17,6 @@ import { openSource, type Source } from './source.ts';
 
 /** No blob is longer, nor base64 text of one. */
 const SHORT_BYTES_MAX = 64 * 1024;
-
-/** Longest sealed file that there is. */
-const SEALED_BYTES_MAX = 4 * 1024 * 1024;
 
 const UNVERIFIED = 'nothing of this is verified: anybody can have written it. What opens with `claviger decrypt` is';
 

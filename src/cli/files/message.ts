@@ -10,7 +10,7 @@ import type { KeyService } from '../../envelope/key-service.ts';
 import { clavigerKeyring } from '../../envelope/keyrings/claviger.ts';
 import { discoveryKeyring } from '../../envelope/keyrings/discovery.ts';
 import { beginMessage, openMessage, type Terms } from '../../envelope/message/begin.ts';
-import { ENCRYPTED_DATA_KEYS_MAX } from '../../envelope/message/limits.ts';
+import { ENCRYPTED_DATA_KEYS_MAX, FRAME_BYTES, LARGE_BYTES } from '../../envelope/message/limits.ts';
 import { Decryption, Encryption } from '../../envelope/message/passage.ts';
 import type { EncryptionContext } from '../../model/encryption-context.ts';
 import { pump, type Pumped } from './pump.ts';
@@ -20,9 +20,7 @@ import type { Target } from './target.ts';
 
 const MIB = 1024 * 1024;
 /** A frame costs some µs whatever its length, and a reader holds a whole one. */
-const LARGE_BYTES = 16 * MIB;
 const LARGE_FRAME_BYTES = MIB;
-const FRAME_BYTES = 64 * 1024;
 /** Ciphertext waits until there is enough for one call of the cipher, 64 KiB; this is more than that. */
 export const DECRYPTION_KEEPS_BYTES = MIB;
 

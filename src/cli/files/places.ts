@@ -5,6 +5,7 @@
  * @module
  */
 import { Option } from 'commander';
+import { COMMITMENT_POLICIES } from '../../envelope/message/policy.ts';
 import type { CliCommand } from '../command.ts';
 import { withOutput, type OutputOptions } from '../output.ts';
 import { UsageError } from '../usage-error.ts';
@@ -53,7 +54,7 @@ export function commitmentPolicyOption(): Option {
   return new Option(
     '--commitment-policy <policy>',
     'messages of suites that do not commit to their key are opened only where this allows it',
-  ).choices(['require-encrypt-require-decrypt', 'require-encrypt-allow-decrypt', 'forbid-encrypt-allow-decrypt']);
+  ).choices(COMMITMENT_POLICIES);
 }
 
 function fileOf(path: string | undefined): string | undefined {

@@ -12,6 +12,7 @@ import type { EncryptionContext } from '../../model/encryption-context.ts';
 import type { Clock } from '../../ports/clock.ts';
 import {
   DataKeyCache,
+  INCOMPLETE_TTL_MS,
   LIMITS_DEFAULT,
   type DataKeyCacheCounts,
   type DataKeyCacheEvents,
@@ -35,9 +36,6 @@ export interface CachingOptions extends Partial<DataKeyCacheLimits> {
   readonly clock?: Clock;
   readonly events?: DataKeyCacheEvents;
 }
-
-/** What lacks a home's wrap lives no longer: the home may be back, and messages should have it. */
-const INCOMPLETE_TTL_MS = 10_000;
 
 /** A data key that was wrapped, or one that was unwrapped. */
 type Cached = WrappedDataKey | UnwrappedDataKey;

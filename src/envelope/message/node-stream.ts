@@ -6,8 +6,9 @@
  * @module
  */
 import { Transform, type TransformCallback } from 'node:stream';
+import { canceledBy } from '../../resilience/index.ts';
 import type { Passage, Pieces } from './passage.ts';
-import { canceled, Turns } from './turns.ts';
+import { Turns } from './turns.ts';
 
 /** Made ahead of the reader, who is asked less often for it. */
 const AHEAD_BYTES = 256 * 1024;
@@ -16,7 +17,7 @@ export class MessageTransform extends Transform {
   readonly #passage: Passage;
   readonly #turns: Turns;
   readonly #aborted = (): void => {
-    this.destroy(canceled(this.#passage.signal.reason));
+    this.destroy(canceledBy(this.#passage.signal));
   };
   /** Goes on with the pieces that wait for a reader. */
   #wanted: (() => void) | null = null;

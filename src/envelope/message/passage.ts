@@ -5,9 +5,9 @@
  * @module
  */
 import { ClavigerError, invalidCiphertext } from '../../errors.ts';
+import { canceledBy } from '../../resilience/index.ts';
 import type { BegunMessage, OpenedMessage } from './begin.ts';
 import { parseHeader, type MessageHeader, type ParsedHeader } from './header.ts';
-import { canceled } from './turns.ts';
 
 export interface Passage {
   /** Settles when the header is made, or verified. Nobody has to look at it. */
@@ -182,7 +182,7 @@ class Life<Begun> {
   begin(begun: Begun, secret: Disposable): void {
     if (this.signal.aborted) {
       secret[Symbol.dispose]();
-      throw canceled(this.signal.reason);
+      throw canceledBy(this.signal);
     }
     this.#secret = secret;
     this.#begun.resolve(begun);
@@ -190,8 +190,8 @@ class Life<Begun> {
 
   close(reason: unknown): void {
     this.#secret?.[Symbol.dispose]();
-    this.#begun.reject(canceled(reason));
-    this.#closing.abort(canceled(reason));
+    this.#begun.reject(canceledBy({ reason }));
+    this.#closing.abort(canceledBy({ reason }));
   }
 }
 

@@ -9,8 +9,12 @@
 import { ClavigerError } from '../../errors.ts';
 import type { Suite } from './suites.ts';
 
-export type CommitmentPolicy =
-  'require-encrypt-require-decrypt' | 'require-encrypt-allow-decrypt' | 'forbid-encrypt-allow-decrypt';
+export const COMMITMENT_POLICIES = [
+  'require-encrypt-require-decrypt',
+  'require-encrypt-allow-decrypt',
+  'forbid-encrypt-allow-decrypt',
+] as const;
+export type CommitmentPolicy = (typeof COMMITMENT_POLICIES)[number];
 
 interface PolicyRow {
   readonly writesCommitting: boolean;
@@ -28,7 +32,7 @@ export function requirePolicy(policy: string): CommitmentPolicy {
   if (POLICIES.has(policy)) return policy as CommitmentPolicy;
   throw new ClavigerError(
     'INVALID_ARGUMENT',
-    `there is no commitment policy \`${policy}\`: it is one of \`${[...POLICIES.keys()].join('`, `')}\``,
+    `there is no commitment policy \`${policy}\`: it is one of \`${COMMITMENT_POLICIES.join('`, `')}\``,
   );
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { setImmediate } from 'node:timers/promises';
-import { ClavigerError } from '../../errors.ts';
+import { canceledBy } from '../../resilience/index.ts';
 
 /** A third of a millisecond of AES-GCM. */
 const TURN_BYTES = 1024 * 1024;
@@ -30,13 +30,6 @@ export class Turns {
   async next(): Promise<void> {
     this.#bytes = 0;
     await setImmediate();
-    if (this.#signal.aborted) throw canceled(this.#signal.reason);
+    if (this.#signal.aborted) throw canceledBy(this.#signal);
   }
-}
-
-/** What the end of a signal means: the error of ours that it was given, else CANCELED. */
-export function canceled(reason: unknown): ClavigerError {
-  return reason instanceof ClavigerError
-    ? reason
-    : new ClavigerError('CANCELED', 'the caller gave up', { cause: reason });
 }

@@ -12,8 +12,9 @@ import {
   type TransformStream,
 } from 'node:stream/web';
 import { ClavigerError } from '../../errors.ts';
+import { canceledBy } from '../../resilience/index.ts';
 import type { Passage, Pieces } from './passage.ts';
-import { canceled, Turns } from './turns.ts';
+import { Turns } from './turns.ts';
 
 /** Made ahead of the reader. */
 const AHEAD_BYTES = 64 * 1024;
@@ -35,7 +36,7 @@ export function webStream(passage: Passage): StreamPair {
   };
   const aborted = (): void => {
     if (isOver) return;
-    const error = canceled(passage.signal.reason);
+    const error = canceledBy(passage.signal);
     over(error);
     output.error(error);
     input.error(error);
@@ -51,7 +52,7 @@ export function webStream(passage: Passage): StreamPair {
           await wanted.promise;
         }
         // The next piece would need a key that is no more.
-        if (isOver) throw canceled(passage.signal.reason);
+        if (isOver) throw canceledBy(passage.signal);
         if (turns.isOver) await turns.next();
       }
     } catch (error) {
@@ -70,9 +71,9 @@ export function webStream(passage: Passage): StreamPair {
         output = controller;
       },
       pull: () => wanted.resolve(),
-      cancel: (reason) => {
+      cancel: (reason: unknown) => {
         over(reason);
-        input.error(canceled(reason));
+        input.error(canceledBy({ reason }));
       },
     },
     { highWaterMark: AHEAD_BYTES, size: (chunk) => chunk.length },

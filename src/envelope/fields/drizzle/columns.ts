@@ -70,6 +70,20 @@ interface TermType {
   driverData: Stored;
 }
 
+/** How Drizzle maps an encrypted column, whichever the database. */
+function encryptedAs<Type extends FieldType>(sqlType: string, type: Type) {
+  return {
+    dataType: () => sqlType,
+    toDriver,
+    fromDriver: (stored: Stored) => new Encrypted<ValueTypes[Type]>(type, stored),
+  };
+}
+
+/** How it maps the terms of an index. */
+function termAs(sqlType: string) {
+  return { dataType: () => sqlType, toDriver, fromDriver: (stored: Stored) => new IndexTerm(stored) };
+}
+
 /**
  * An encrypted column of a table of PostgreSQL.
  *
@@ -81,22 +95,12 @@ export function pgEncrypted<Name extends string, const Type extends FieldType>(
   type: Type,
   { storage = 'text' }: EncryptedOptions = {},
 ) {
-  const column = pgCustomType<EncryptedType<Type>>({
-    dataType: () => SQL_TYPES.postgres[storage],
-    toDriver,
-    fromDriver: (stored) => new Encrypted(type, stored),
-  });
-  return column(name);
+  return pgCustomType<EncryptedType<Type>>(encryptedAs(SQL_TYPES.postgres[storage], type))(name);
 }
 
 /** The terms of an index, in a table of PostgreSQL. */
 export function pgIndexTerm<Name extends string>(name: Name, { storage = 'text' }: EncryptedOptions = {}) {
-  const column = pgCustomType<TermType>({
-    dataType: () => SQL_TYPES.postgres[storage],
-    toDriver,
-    fromDriver: (stored) => new IndexTerm(stored),
-  });
-  return column(name);
+  return pgCustomType<TermType>(termAs(SQL_TYPES.postgres[storage]))(name);
 }
 
 /**
@@ -110,20 +114,10 @@ export function sqliteEncrypted<Name extends string, const Type extends FieldTyp
   type: Type,
   { storage = 'text' }: EncryptedOptions = {},
 ) {
-  const column = sqliteCustomType<EncryptedType<Type>>({
-    dataType: () => SQL_TYPES.sqlite[storage],
-    toDriver,
-    fromDriver: (stored) => new Encrypted(type, stored),
-  });
-  return column(name);
+  return sqliteCustomType<EncryptedType<Type>>(encryptedAs(SQL_TYPES.sqlite[storage], type))(name);
 }
 
 /** The terms of an index, in a table of SQLite. */
 export function sqliteIndexTerm<Name extends string>(name: Name, { storage = 'text' }: EncryptedOptions = {}) {
-  const column = sqliteCustomType<TermType>({
-    dataType: () => SQL_TYPES.sqlite[storage],
-    toDriver,
-    fromDriver: (stored) => new IndexTerm(stored),
-  });
-  return column(name);
+  return sqliteCustomType<TermType>(termAs(SQL_TYPES.sqlite[storage]))(name);
 }

@@ -32,7 +32,7 @@ import {
   type FieldFailure,
   type MaintenanceOptions,
 } from './options.ts';
-import { fromCursor, TableRows, toCursor, type Replacement, type TableRow } from './table-rows.ts';
+import { fromCursor, rowName, TableRows, toCursor, type Replacement, type TableRow } from './table-rows.ts';
 
 export interface RotateOptions extends MaintenanceOptions {
   /** False to make no new keys: only what is not under the newest is encrypted again. */
@@ -431,10 +431,6 @@ function isConstraint(error: unknown): boolean {
   return (
     (typeof code === 'string' && /^23\w{3}$/.test(code)) || (typeof errcode === 'number' && (errcode & 0xff) === 19)
   );
-}
-
-export function rowName(id: SqlValue): string {
-  return id instanceof Uint8Array ? Buffer.from(id).toString('hex') : String(id);
 }
 
 function reportOf(

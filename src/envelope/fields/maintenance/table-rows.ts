@@ -26,6 +26,11 @@ export interface Replacement {
   readonly value: SqlValue;
 }
 
+/** The id of a row as reports name it. */
+export function rowName(id: SqlValue): string {
+  return id instanceof Uint8Array ? Buffer.from(id).toString('hex') : String(id);
+}
+
 export class TableRows {
   readonly #table: FieldTable;
   readonly #database: SqlDatabase;

@@ -18,8 +18,7 @@ import {
   type FieldFailure,
   type MaintenanceOptions,
 } from './options.ts';
-import { rowName } from './rotate.ts';
-import { TableRows, type TableRow } from './table-rows.ts';
+import { rowName, TableRows, type TableRow } from './table-rows.ts';
 
 export interface VerifyReport {
   readonly tables: readonly VerifiedTable[];
