@@ -13,11 +13,15 @@ import {
   sqliteIndexTerm,
   type DrizzleFields,
 } from '../../src/envelope/fields/drizzle/index.ts';
-import { fields, sqlKeyStore, type FieldsOptions } from '../../src/envelope/fields/index.ts';
+import { fields, type FieldsOptions } from '../../src/envelope/fields/index.ts';
 import { drizzleSqlite } from '../support/sqlite.ts';
 import {
+  ADA,
+  BOB,
   CUSTOMER_COLUMNS,
+  customersOf,
   DATABASES,
+  invalid,
   openDatabases,
   type DatabaseName,
   type Databases,
@@ -93,7 +97,7 @@ async function withWorld(
 ): Promise<void> {
   const database = await databases.open(t, name);
   if (database === null) return;
-  const { api, key, service } = databases.world;
+  const { api } = databases.world;
   const { sqlite, pool } = database;
   const db = (sqlite === null ? drizzlePostgres(pool!) : drizzleProxy(drizzleSqlite(sqlite))) as NodePgDatabase;
   const table = (sqlite === null ? pgCustomers : sqliteCustomers) as typeof pgCustomers;
@@ -102,11 +106,7 @@ async function withWorld(
     drizzleFields(
       table,
       fields(api, {
-        key,
-        keys: sqlKeyStore(database.keys),
-        clock: service.clock,
-        table: 'customers',
-        row: 'id',
+        ...customersOf(databases, database),
         columns: COLUMNS,
         names: NAMES,
         ...more,
@@ -118,21 +118,6 @@ async function withWorld(
     await database.close();
   }
 }
-
-const ADA = {
-  id: 'c-1',
-  country: 'GB',
-  email: 'Ada@Example.org',
-  iban: 'DE02120300000000202051',
-  name: 'Ada',
-  born: new Date('1815-12-10'),
-  notes: { likes: ['engines'] },
-  visits: -0.5,
-  balance: 2n ** 70n,
-  active: false,
-};
-const BOB = { id: 'c-2', country: 'GB', email: 'bob@example.org', iban: 'DE89370400440532013000', name: 'Bob' };
-const invalid = (words: RegExp): { code: string; message: RegExp } => ({ code: 'INVALID_ARGUMENT', message: words });
 
 for (const name of DATABASES) {
   suite(`Drizzle on ${name}`, () => {

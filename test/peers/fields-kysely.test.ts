@@ -5,8 +5,12 @@ import { fields, sqlKeyStore, type FieldsOptions } from '../../src/envelope/fiel
 import { fieldsDialect } from '../../src/envelope/fields/kysely/index.ts';
 import { kyselySqlite } from '../support/sqlite.ts';
 import {
+  ADA,
+  BOB,
   CUSTOMER_COLUMNS,
+  customersOf,
   DATABASES,
+  invalid,
   openDatabases,
   type DatabaseName,
   type Databases,
@@ -58,14 +62,10 @@ async function withWorld(
 ): Promise<void> {
   const database = await databases.open(t, name);
   if (database === null) return;
-  const { api, key, service } = databases.world;
+  const { api } = databases.world;
   const seenAs = (more: Options): Kysely<Tables> => {
     const customers = fields(api, {
-      key,
-      keys: sqlKeyStore(database.keys),
-      clock: service.clock,
-      table: 'customers',
-      row: 'id',
+      ...customersOf(databases, database),
       columns: CUSTOMER_COLUMNS,
       ...more,
     });
@@ -78,22 +78,7 @@ async function withWorld(
   }
 }
 
-const ADA = {
-  id: 'c-1',
-  country: 'GB',
-  email: 'Ada@Example.org',
-  iban: 'DE02120300000000202051',
-  name: 'Ada',
-  born: new Date('1815-12-10'),
-  notes: { likes: ['engines'] },
-  visits: -0.5,
-  balance: 2n ** 70n,
-  active: false,
-};
-const BOB = { id: 'c-2', country: 'GB', email: 'bob@example.org', iban: 'DE89370400440532013000', name: 'Bob' };
-
 const unsupported = (words: RegExp): { code: string; message: RegExp } => ({ code: 'UNSUPPORTED', message: words });
-const invalid = (words: RegExp): { code: string; message: RegExp } => ({ code: 'INVALID_ARGUMENT', message: words });
 
 for (const name of DATABASES) {
   suite(`Kysely on ${name}`, () => {

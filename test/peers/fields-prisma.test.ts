@@ -4,12 +4,22 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, suite, test, type TestContext } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { fields, sqlKeyStore, type FieldsOptions } from '../../src/envelope/fields/index.ts';
+import { fields, type FieldsOptions } from '../../src/envelope/fields/index.ts';
 import { fieldsExtension, plain } from '../../src/envelope/fields/prisma/index.ts';
 import type { PrismaPaths } from '../../tools/peers/prisma.ts';
 import { requirePeer } from '../../tools/peers/require.ts';
 import { mustRun, ROOT } from '../../tools/run.ts';
-import { CUSTOMER_COLUMNS, DATABASES, openDatabases, type DatabaseName, type Databases } from './fields-support.ts';
+import {
+  ADA,
+  BOB,
+  CUSTOMER_COLUMNS,
+  customersOf,
+  DATABASES,
+  invalid,
+  openDatabases,
+  type DatabaseName,
+  type Databases,
+} from './fields-support.ts';
 
 const PROVIDERS = { sqlite: 'sqlite', postgres: 'postgresql' } as const;
 
@@ -114,7 +124,7 @@ async function withWorld(
   if (database === null) return;
   const folder = await clientFolder(peer, name);
   const { Adapter, PrismaClient } = await import(pathToFileURL(join(folder, 'packages.ts')).href);
-  const { api, key, service } = databases.world;
+  const { api } = databases.world;
   const file = join(folder, `${crypto.randomUUID()}.db`);
   let rows: Rows = database;
   if (name === 'sqlite') {
@@ -139,11 +149,7 @@ async function withWorld(
   });
   const seenAs = (more: Options): Client => {
     const customers = fields(api, {
-      key,
-      keys: sqlKeyStore(database.keys),
-      clock: service.clock,
-      table: 'customers',
-      row: 'id',
+      ...customersOf(databases, database),
       columns: COLUMNS,
       names: { emailIndex: 'email_index' },
       ...more,
@@ -158,22 +164,8 @@ async function withWorld(
   }
 }
 
-const ADA = {
-  id: 'c-1',
-  country: 'GB',
-  email: 'Ada@Example.org',
-  iban: 'DE02120300000000202051',
-  name: 'Ada',
-  born: new Date('1815-12-10'),
-  notes: { likes: ['engines'] },
-  visits: -0.5,
-  balance: 2n ** 70n,
-  active: false,
-};
-const BOB = { id: 'c-2', country: 'GB', email: 'bob@example.org', iban: 'DE89370400440532013000', name: 'Bob' };
 /** Rows with typed fields are proxies of Prisma, which are not equal to what they show. */
 const shown = (row: object): object => Object.fromEntries(Object.entries(row));
-const invalid = (words: RegExp): { code: string; message: RegExp } => ({ code: 'INVALID_ARGUMENT', message: words });
 
 for (const name of DATABASES) {
   suite(`Prisma on ${name}`, () => {

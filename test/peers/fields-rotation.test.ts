@@ -5,14 +5,20 @@ import {
   fields,
   postgresDatabase,
   rotateFields,
-  sqlKeyStore,
   verifyFields,
   type Fields,
   type SqlDatabase,
 } from '../../src/envelope/fields/index.ts';
 import { fieldsDialect } from '../../src/envelope/fields/kysely/index.ts';
 import { kyselySqlite } from '../support/sqlite.ts';
-import { CUSTOMER_COLUMNS, DATABASES, openDatabases, type Databases, type TestDatabase } from './fields-support.ts';
+import {
+  CUSTOMER_COLUMNS,
+  customersOf,
+  DATABASES,
+  openDatabases,
+  type Databases,
+  type TestDatabase,
+} from './fields-support.ts';
 
 interface Tables {
   customers: { id: string; email: string; iban: string; name: string; visits: number };
@@ -31,13 +37,9 @@ after(() => databases.stop());
 
 /** One program: a cache and connections of its own over the same tables. */
 function program(database: TestDatabase): { readonly db: Kysely<Tables>; readonly customers: Fields<any> } {
-  const { api, key, service } = databases.world;
+  const { api } = databases.world;
   const customers = fields(api, {
-    key,
-    keys: sqlKeyStore(database.keys),
-    clock: service.clock,
-    table: 'customers',
-    row: 'id',
+    ...customersOf(databases, database),
     columns: CUSTOMER_COLUMNS,
   });
   const dialect =

@@ -10,6 +10,7 @@ import {
   createFieldKeyTables,
   postgresDatabase,
   sqliteDatabase,
+  sqlKeyStore,
   type SqlDatabase,
 } from '../../src/envelope/fields/index.ts';
 import { openFieldsWorld, type FieldsWorld } from '../support/fields.ts';
@@ -61,6 +62,27 @@ export const CUSTOMER_COLUMNS = {
   active: 'boolean',
 } as const;
 
+/** Two rows of `customers`. */
+export const ADA = {
+  id: 'c-1',
+  country: 'GB',
+  email: 'Ada@Example.org',
+  iban: 'DE02120300000000202051',
+  name: 'Ada',
+  born: new Date('1815-12-10'),
+  notes: { likes: ['engines'] },
+  visits: -0.5,
+  balance: 2n ** 70n,
+  active: false,
+};
+export const BOB = { id: 'c-2', country: 'GB', email: 'bob@example.org', iban: 'DE89370400440532013000', name: 'Bob' };
+
+/** The refusal of an argument, in these words. */
+export const invalid = (words: RegExp): { code: string; message: RegExp } => ({
+  code: 'INVALID_ARGUMENT',
+  message: words,
+});
+
 export interface Databases {
   readonly world: FieldsWorld;
   /** null where there is no PostgreSQL, and the test was skipped. */
@@ -85,6 +107,11 @@ export async function openDatabases(): Promise<Databases> {
       await world.remove();
     },
   };
+}
+
+/** What field encryption of `customers` is declared with, whatever its columns. */
+export function customersOf({ world: { key, service } }: Databases, { keys }: TestDatabase) {
+  return { key, keys: sqlKeyStore(keys), clock: service.clock, table: 'customers', row: 'id' } as const;
 }
 
 async function prepare(database: TestDatabase): Promise<TestDatabase> {

@@ -32,6 +32,8 @@ export interface FieldsWorld {
   make<const Columns extends ColumnDeclarations>(
     options: Omit<FieldsOptions<Columns>, 'key' | 'keys'> & { readonly key?: string },
   ): Fields<Columns>;
+  /** Puts a row into a table, by the names of its columns. */
+  insert(table: string, row: Readonly<Record<string, unknown>>): Promise<void>;
   remove(): Promise<void>;
 }
 
@@ -75,6 +77,13 @@ export async function openFieldsWorld(): Promise<FieldsWorld> {
       const one = fields(api, { key, keys, clock: service.clock, ...options });
       made.push(one);
       return one;
+    },
+    insert: async (table, row) => {
+      const names = Object.keys(row);
+      await database.run(
+        `INSERT INTO ${table} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`,
+        names.map((name) => row[name] as string),
+      );
     },
     remove: async () => {
       for (const one of made) one[Symbol.dispose]();

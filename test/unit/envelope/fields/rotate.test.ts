@@ -40,13 +40,7 @@ async function tableOf(table: string, count: number) {
 }
 
 async function insert(table: string, rows: readonly Readonly<Record<string, unknown>>[]): Promise<void> {
-  for (const row of rows) {
-    const names = Object.keys(row);
-    await world.database.run(
-      `INSERT INTO ${table} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`,
-      names.map((name) => row[name] as string),
-    );
-  }
+  for (const row of rows) await world.insert(table, row);
 }
 
 async function read(table: string): Promise<Record<string, unknown>[]> {

@@ -35,20 +35,12 @@ async function tableOf(table: string, extra: Extra = {}, ibanType = 'TEXT') {
   const fields = made(table, extra);
   for (let id = 1; id <= 6; id += 1) {
     const owner = id % 2 === 0 ? 'ada' : 'bob';
-    await insert(
+    await world.insert(
       table,
       await fields.encrypt({ id, org: 'acme', owner, email: `${owner}@x.org`, iban: `DE${id}`, notes: { id } }),
     );
   }
   return fields;
-}
-
-async function insert(table: string, row: Readonly<Record<string, unknown>>): Promise<void> {
-  const names = Object.keys(row);
-  await world.database.run(
-    `INSERT INTO ${table} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`,
-    names.map((name) => row[name] as string),
-  );
 }
 
 const read = async (table: string, owner: string) =>
@@ -121,7 +113,7 @@ test('a program that had the key in memory reads until its time is over, and a s
   await other.decryptMany(stored);
   await shred(customers);
   assert.equal((await other.decryptMany(stored)).length, 3);
-  await insert('cached', await other.encrypt({ id: 8, owner: 'ada', email: 'late@x.org', iban: 'DE8' }));
+  await world.insert('cached', await other.encrypt({ id: 8, owner: 'ada', email: 'late@x.org', iban: 'DE8' }));
   world.service.clock.advance(300_000);
   await assert.rejects(other.decryptMany(stored), { code: 'KEY_STATE' });
   const receipt = await shred(customers);
@@ -169,7 +161,7 @@ test('all tables of a key set lose the subject together', async () => {
 
 test('a subject of one tenant is not that of another', async () => {
   const customers = await tableOf('tenants', { tenant: { column: 'org' } });
-  await insert(
+  await world.insert(
     'tenants',
     await customers.encrypt({ id: 9, org: 'other', owner: 'ada', email: 'o@x.org', iban: 'DE9' }),
   );
@@ -232,7 +224,8 @@ test('a subject that the database finds and its keys do not go by is refused, be
     ['folded', ['Ada', 'ada'], 'ada'],
   ] as const) {
     const fields = world.make({ table, row: 'id', subject: 'owner', columns: { notes: 'json' } });
-    for (const [id, owner] of owners.entries()) await insert(table, await fields.encrypt({ id, owner, notes: 'kept' }));
+    for (const [id, owner] of owners.entries())
+      await world.insert(table, await fields.encrypt({ id, owner, notes: 'kept' }));
     await assert.rejects(shred(fields, { subject: given }), {
       code: 'INVALID_ARGUMENT',
       message: `\`${table}.owner\` has \`${owners[0]}\` where \`${given}\` was given: nothing was destroyed; give it as it stands there`,
@@ -246,8 +239,8 @@ test('subjects whose ids are bytes are shredded, by their digits too', async () 
   const columns = { iban: { type: 'string', deterministic: true }, notes: 'json' } as const;
   const fields = world.make({ table: 'bytes', row: 'id', subject: 'owner', columns });
   const [first, second] = [Buffer.from('aabb', 'hex'), Buffer.from('ccdd', 'hex')];
-  await insert('bytes', await fields.encrypt({ id: 1, owner: first, iban: 'DE1', notes: 1 }));
-  await insert('bytes', await fields.encrypt({ id: 2, owner: second, iban: 'DE2', notes: 2 }));
+  await world.insert('bytes', await fields.encrypt({ id: 1, owner: first, iban: 'DE1', notes: 1 }));
+  await world.insert('bytes', await fields.encrypt({ id: 2, owner: second, iban: 'DE2', notes: 2 }));
   for (const subject of [first, second.toString('hex')]) {
     const { tables, keysDestroyed } = await shred(fields, { subject });
     assert.deepEqual([tables[0]!.rows, tables[0]!.rowsNulled, keysDestroyed], [1, 1, 1]);
