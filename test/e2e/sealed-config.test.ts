@@ -346,4 +346,10 @@ describe('exec', { concurrency: 2 }, () => {
     await world.refused(126, /cannot run/, ['exec', '--file', sealed, '--', world.folder]);
     await world.refused(2, /name a sealed file/, ['exec', '--', 'true']);
   });
+
+  test('says what to do where values are more than a program may get', async () => {
+    const sealed = await sealedFile('exec-large.env', `SMALL=1\nLARGE=${'x'.repeat(200_000)}\n`);
+    await world.refused(1, /leave some out with --only/, ['exec', '--file', sealed, '--', 'true']);
+    await world.ok(['exec', '--file', sealed, '--only', 'SMALL', '--', 'true']);
+  });
 });

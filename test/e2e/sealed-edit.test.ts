@@ -2,7 +2,17 @@
  * `claviger edit`: what the editor gets, what becomes of it, and that no plaintext is left, however it ends.
  */
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { BINARY, runShell, startCli, startCliWorld, type CliRun, type CliWorld } from '../support/cli.ts';
@@ -11,14 +21,18 @@ const PLAIN = '# the database\npassword: hunter2-secret\nport: 80\n';
 
 let world: CliWorld;
 let env: Record<string, string>;
+/** Where plaintexts are meanwhile; of this test alone. */
+let memory: string;
 before(async () => {
   world = await startCliWorld();
   await world.server.client.createKey({ spec: 'AES-256-GCM', alias: 'config' });
-  const memory = join(world.folder, 'memory');
-  mkdirSync(memory, { mode: 0o700 });
+  memory = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : world.folder, 'claviger-memory-'));
   env = { CLAVIGER_ENDPOINT: world.server.endpoint, CLAVIGER_TOKEN: world.server.token, XDG_RUNTIME_DIR: memory };
 });
-after(() => world.stop());
+after(async () => {
+  rmSync(memory, { recursive: true });
+  await world.stop();
+});
 
 async function sealedFile(name: string): Promise<string> {
   const path = join(world.folder, name);
@@ -46,7 +60,7 @@ function read(path: string): string {
 
 /** Folders of ours that are left in memory. */
 function left(): readonly string[] {
-  return readdirSync(join(world.folder, 'memory'));
+  return readdirSync(memory);
 }
 
 /** A folder goes a moment after its process was killed. */
@@ -82,8 +96,8 @@ describe('edit', () => {
     );
     assert.equal(code, 0, stderr);
     const [of, folder, count] = stdout.split('\n');
-    assert.match(of!, /^600 .*\/memory\/claviger-edit-\w+\/private\.yaml$/);
-    assert.match(folder!, /^700 .*\/memory\/claviger-edit-\w+$/);
+    assert.match(of!, /^600 .*\/claviger-memory-\w+\/claviger-edit-\w+\/private\.yaml$/);
+    assert.match(folder!, /^700 .*\/claviger-memory-\w+\/claviger-edit-\w+$/);
     assert.equal(count, '0');
     assert.doesNotMatch(stdout, /CLAVIGER_TOKEN/);
     assert.match(stderr, /is as it was/);

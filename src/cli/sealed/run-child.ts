@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 import { ClavigerError } from '../../errors.ts';
 import type { Environment, Terminal } from '../terminal.ts';
@@ -28,33 +28,35 @@ export async function runChild(
   [program, ...args]: readonly string[],
   env: Environment,
 ): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const child = spawn(program!, args, { env: { ...env }, stdio: 'inherit' });
+  let child: ChildProcess;
   const passOn = (signal: NodeJS.Signals): void => {
     if (!terminal.input.isTty || !BY_TERMINAL.has(signal)) child.kill(signal);
   };
+  // Before it runs: a signal between its start and ours would end us, and leave it alone.
   for (const signal of PASSED_ON) process.on(signal, passOn);
-  child.on('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal!]));
-  child.on('error', (error: NodeJS.ErrnoException) => {
-    const { code } = error;
-    if (code === 'E2BIG') {
-      reject(
-        new ClavigerError(
-          'INVALID_ARGUMENT',
-          'the values are more than the system gives to a program: leave some out with --only',
-          { cause: error },
-        ),
+  try {
+    child = spawn(program!, args, { env: { ...env }, stdio: 'inherit' });
+    return await ended(child);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'E2BIG')
+      throw new ClavigerError(
+        'INVALID_ARGUMENT',
+        'the values are more than the system gives to a program: leave some out with --only',
+        { cause: error },
       );
-      return;
-    }
     terminal.say(
       `claviger: cannot run \`${program!}\`: ${code === 'ENOENT' ? 'there is no such program' : (code ?? 'it did not start')}`,
     );
-    resolve(code === 'ENOENT' ? NOT_FOUND : NOT_RUN);
-  });
-  try {
-    return await promise;
+    return code === 'ENOENT' ? NOT_FOUND : NOT_RUN;
   } finally {
     for (const signal of PASSED_ON) process.off(signal, passOn);
   }
+}
+
+function ended(child: ChildProcess): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  child.on('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal!]));
+  child.on('error', reject);
+  return promise;
 }

@@ -18,6 +18,7 @@ import {
   openSync,
   readdirSync,
   rmSync,
+  statfsSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -27,6 +28,8 @@ import type { Environment } from '../terminal.ts';
 
 const ENDS_WITH_US = 'read -r _; rm -rf -- "$1"';
 const OWNER_ONLY = 0o600;
+/** tmpfs and ramfs, by their numbers of statfs(2). */
+const IN_MEMORY: ReadonlySet<number> = new Set([0x0102_1994, 0x8584_58f6]);
 
 export class Scratch implements Disposable {
   readonly folder: string;
@@ -35,9 +38,10 @@ export class Scratch implements Disposable {
   readonly #guard: ChildProcess;
 
   constructor(env: Environment) {
-    const place = [env['XDG_RUNTIME_DIR'], '/dev/shm'].find(isWritable);
-    this.inMemory = place !== undefined;
-    this.folder = mkdtempSync(join(place ?? tmpdir(), 'claviger-edit-'));
+    const places = [env['XDG_RUNTIME_DIR'], '/dev/shm', tmpdir()].filter(isWritable);
+    const memory = places.find(isMemory);
+    this.inMemory = memory !== undefined;
+    this.folder = mkdtempSync(join(memory ?? places[0] ?? tmpdir(), 'claviger-edit-'));
     // Before there is anything to see. In a session of its own: what ends us by the terminal does not end it.
     this.#guard = spawn('/bin/sh', ['-c', ENDS_WITH_US, 'sh', this.folder], {
       detached: true,
@@ -74,6 +78,10 @@ function isWritable(folder: string | undefined): folder is string {
   } catch {
     return false;
   }
+}
+
+function isMemory(folder: string): boolean {
+  return IN_MEMORY.has(statfsSync(folder).type);
 }
 
 function wipe(path: string): void {
