@@ -7,7 +7,6 @@
  * @module
  */
 import { hash } from 'node:crypto';
-import { encodeContext, lengthPrefixed } from '../../bytes/length-prefixed.ts';
 import type { EncryptionContext } from '../../model/encryption-context.ts';
 import type { Clock } from '../../ports/clock.ts';
 import {
@@ -37,6 +36,9 @@ export interface CachingOptions extends Partial<DataKeyCacheLimits> {
   readonly events?: DataKeyCacheEvents;
 }
 
+/** An id that is longer is a digest: digests of short ones would be half of what a message costs here. */
+const ID_LENGTH_MAX = 2048;
+
 /** A data key that was wrapped, or one that was unwrapped. */
 type Cached = WrappedDataKey | UnwrappedDataKey;
 
@@ -55,13 +57,13 @@ export function cachingKeyring(keyring: Keyring, options: CachingOptions): Cachi
 
 export class CachingKeyring implements Keyring, Disposable {
   readonly #keyring: Keyring;
-  readonly #partition: Buffer;
+  readonly #partition: string;
   readonly #cache: DataKeyCache<Cached>;
 
   constructor(keyring: Keyring, options: CachingOptions) {
     const { ttlMs, messagesMax, bytesMax, entriesMax, partition = '', clock, events } = options;
     this.#keyring = keyring;
-    this.#partition = Buffer.from(partition);
+    this.#partition = partition;
     const limits = { ...LIMITS_DEFAULT, ...defined({ messagesMax, bytesMax, entriesMax }), ttlMs };
     this.#cache = new DataKeyCache(limits, ({ dataKey }) => dataKey[Symbol.dispose](), defined({ clock, events }));
   }
@@ -73,8 +75,7 @@ export class CachingKeyring implements Keyring, Disposable {
   async wrap(request: WrapRequest): Promise<WrappedDataKey> {
     const { plaintextBytes: bytes, signal } = request;
     const isCounted = bytes !== null && bytes <= this.#cache.limits.bytesMax;
-    if (!isCounted || request.dataKey !== undefined || !isWellFormed(request.context))
-      return this.#keyring.wrap(request);
+    if (!isCounted || request.dataKey !== undefined) return this.#keyring.wrap(request);
     // What the caller does to its own object later is no part of this.
     const context = { ...request.context };
     const make = async (stop: AbortSignal): Promise<{ readonly value: WrappedDataKey; readonly ttlMs?: number }> => {
@@ -90,14 +91,13 @@ export class CachingKeyring implements Keyring, Disposable {
   }
 
   async unwrap(request: UnwrapRequest): Promise<UnwrappedDataKey> {
-    const { signal } = request;
-    if (!isWellFormed(request.context)) return this.#keyring.unwrap(request);
-    const context = { ...request.context };
-    const entries = request.encryptedDataKeys.map(entryOf);
-    const make = async (stop: AbortSignal): Promise<{ readonly value: UnwrappedDataKey }> => ({
-      value: await this.#keyring.unwrap({ ...request, context, encryptedDataKeys: entries, signal: stop }),
-    });
-    const id = this.#id('unwrap', request, context, entries);
+    const { context, encryptedDataKeys, signal } = request;
+    // Called before this method returns, or never, as uses of opening are not counted: so the copies are of what was given.
+    const make = async (stop: AbortSignal): Promise<{ readonly value: UnwrappedDataKey }> => {
+      const copies = { context: { ...context }, encryptedDataKeys: encryptedDataKeys.map(entryOf) };
+      return { value: await this.#keyring.unwrap({ ...request, ...copies, signal: stop }) };
+    };
+    const id = this.#id('unwrap', request, context, encryptedDataKeys);
     const copy = (made: Cached): UnwrappedDataKey => ({ ...(made as UnwrappedDataKey), dataKey: made.dataKey.copy() });
     return (await this.#cache.take({ id, owner: null, bytes: null, make, copy, signal })).value;
   }
@@ -119,22 +119,25 @@ export class CachingKeyring implements Keyring, Disposable {
     context: EncryptionContext,
     entries: readonly EncryptedDataKey[],
   ): string {
-    const parts = entries.flatMap(({ providerId, providerInfo, ciphertext }) => [
-      Buffer.from(providerId),
-      providerInfo,
-      ciphertext,
-    ]);
-    const head = Buffer.from(`${what} ${suiteId} ${bytes}`);
-    return hash('sha256', lengthPrefixed(head, this.#partition, encodeContext(context), ...parts), 'base64');
+    const names = Object.keys(context).sort();
+    let id = `${what} ${suiteId} ${bytes} ${names.length} ${part(this.#partition)}`;
+    for (const name of names) id += part(name) + part(context[name]!);
+    for (const { providerId, providerInfo, ciphertext } of entries)
+      id += part(providerId) + part(latin1(providerInfo)) + part(latin1(ciphertext));
+    return id.length <= ID_LENGTH_MAX ? id : `long ${hash('sha256', Buffer.from(id, 'utf16le'), 'base64')}`;
   }
+}
+
+function part(text: string): string {
+  return `${text.length}:${text}`;
+}
+
+/** Each byte as a character. */
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).latin1Slice();
 }
 
 /** A copy: a caller's are views of a message, which they would keep in memory; ours are not the caller's to write to. */
 function entryOf({ providerId, providerInfo, ciphertext }: EncryptedDataKey): EncryptedDataKey {
   return { providerId, providerInfo: Buffer.from(providerInfo), ciphertext: Buffer.from(ciphertext) };
-}
-
-/** A lone surrogate would become U+FFFD, and two contexts one. */
-function isWellFormed(context: EncryptionContext): boolean {
-  return Object.entries(context).every(([name, value]) => name.isWellFormed() && value.isWellFormed());
 }

@@ -167,16 +167,18 @@ suite('what it keeps apart', () => {
     assert.equal(await opening, hex);
   });
 
-  test('what differs in a lone surrogate only goes past it', async () => {
-    const { inner, keyring } = cached();
-    const [one, two] = [{ a: '\ud800' }, { a: '\ufffd' }];
-    const first = await wrapped(keyring, { context: one });
-    const second = await wrapped(keyring, { context: two });
-    assert.notEqual(first.hex, second.hex);
-    await wrapped(keyring, { context: one });
-    assert.equal(inner.wraps, 3);
-    assert.equal(keyring.counts.entries, 1);
-  });
+  for (const [what, long] of [
+    ['a short context', ''],
+    ['a long one', 'x'.repeat(5000)],
+  ] as const)
+    test(`${what} that differs in one character has another data key, be it a lone surrogate`, async () => {
+      const { inner, keyring } = cached();
+      const contexts = ['\ud800', '\ud801', '\ufffd', 'a', ''].map((a) => ({ a: long + a, b: long }));
+      const keys = new Set<string>();
+      for (const context of [...contexts, ...contexts]) keys.add((await wrapped(keyring, { context })).hex);
+      assert.equal(keys.size, contexts.length);
+      assert.equal(inner.wraps, contexts.length);
+    });
 });
 
 suite('limits', () => {
