@@ -134,7 +134,7 @@ function part(text: string): string {
 
 /** Each byte as a character. */
 function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).latin1Slice();
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }
 
 /** A copy: a caller's are views of a message, which they would keep in memory; ours are not the caller's to write to. */

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { gcm } from '../../crypto/gcm.ts';
 import { ClavigerError, invalidCiphertext } from '../../errors.ts';
 import { NO_CONTEXT, type EncryptionContext } from '../../model/encryption-context.ts';
 import type { Random } from '../../ports/random.ts';
@@ -72,14 +73,15 @@ export async function beginMessage(
   }
   const messageId = terms.random.bytes(MESSAGE_ID_BYTES);
   const { key, commitment } = messageKeys(COMMITTING_SUITE, secret.reveal(), messageId);
+  const encryption = gcm.encryption(COMMITTING_SUITE.cipher, key);
   try {
     const { stored, authenticated } = divided(context, terms.requiredContext);
     const { header, body } = encodeHeader(messageId, stored, encryptedDataKeys, frameBytes, commitment);
-    const tag = headerTag(COMMITTING_SUITE, key, body, encodeMessageContext(authenticated));
+    const tag = headerTag(encryption, body, encodeMessageContext(authenticated));
     const missingHomes = missing.map(({ home }) => home);
-    return { header, pieces: [body, tag], encryptor: new MessageEncryptor(header, key), missingHomes };
+    return { header, pieces: [body, tag], encryptor: new MessageEncryptor(header, encryption), missingHomes };
   } catch (error) {
-    key[Symbol.dispose]();
+    encryption[Symbol.dispose]();
     throw error;
   }
 }
@@ -112,13 +114,13 @@ export async function openMessage(
     signal,
   });
   using secret = dataKey;
-  const key = openHeader(parsed, secret.reveal(), encodeMessageContext(authenticated));
+  const decryption = openHeader(parsed, secret.reveal(), encodeMessageContext(authenticated));
   if (signature !== null) {
     signature.update(parsed.body);
     if (header.formatVersion === 1) signature.update(parsed.iv);
     signature.update(parsed.tag);
   }
-  return { header, decryptor: new MessageDecryptor(header, key, signature) };
+  return { header, decryptor: new MessageDecryptor(header, decryption, signature) };
 }
 
 /** What stands in the header, and what is only authenticated. */

@@ -6,8 +6,7 @@
  *
  * @module
  */
-import { createDecipheriv, type DecipherGCM } from 'node:crypto';
-import type { SecretBytes } from '../../crypto/secret-bytes.ts';
+import type { GcmDecryption } from '../../crypto/gcm-engine.ts';
 import { ClavigerError, invalidCiphertext } from '../../errors.ts';
 import { BodyAad, FINAL_MARK, SLICE_BYTES, slices, type ContentKind } from './body.ts';
 import { IV_BYTES, TAG_BYTES, type MessageHeader } from './header.ts';
@@ -23,7 +22,7 @@ const FIELD_BYTES_MAX = 128;
 
 export class MessageDecryptor implements Disposable {
   readonly #header: MessageHeader;
-  readonly #key: SecretBytes;
+  readonly #gcm: GcmDecryption;
   readonly #signature: SignatureCheck | null;
   readonly #aad: BodyAad;
 
@@ -36,7 +35,6 @@ export class MessageDecryptor implements Disposable {
   #kind: ContentKind = 'regular';
   #frames = 0;
   /** Of the frame that is being read. */
-  #decipher: DecipherGCM | null = null;
   #contentLeft = 0;
   /** Ciphertext that came in small pieces. */
   readonly #small = new HeldPieces();
@@ -44,12 +42,12 @@ export class MessageDecryptor implements Disposable {
   #plaintext: Buffer[] = [];
 
   /**
-   * @param key becomes the property of this object
+   * @param gcm becomes the property of this object
    * @param signature has seen the header; null for a suite without
    */
-  constructor(header: MessageHeader, key: SecretBytes, signature: SignatureCheck | null) {
+  constructor(header: MessageHeader, gcm: GcmDecryption, signature: SignatureCheck | null) {
     this.#header = header;
-    this.#key = key;
+    this.#gcm = gcm;
     this.#signature = signature;
     this.#aad = new BodyAad(header.messageId);
     const isFramed = header.contentType === 'framed';
@@ -94,8 +92,7 @@ export class MessageDecryptor implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#key[Symbol.dispose]();
-    this.#decipher = null;
+    this.#gcm[Symbol.dispose]();
     this.#small.clear();
     this.#wipe();
   }
@@ -161,9 +158,8 @@ export class MessageDecryptor implements Disposable {
   #begin(kind: ContentKind, iv: Uint8Array, bytes: number): void {
     this.#kind = kind;
     this.#contentLeft = bytes;
-    const { cipher } = this.#header.suite;
-    this.#decipher = createDecipheriv(cipher, this.#key.reveal(), iv, { authTagLength: TAG_BYTES });
-    this.#decipher.setAAD(this.#aad.of(kind, this.#frames, bytes));
+    this.#gcm.begin(iv);
+    this.#gcm.aad(this.#aad.of(kind, this.#frames, bytes));
     this.#next(bytes === 0 ? 'tag' : 'content', bytes === 0 ? TAG_BYTES : 0);
   }
 
@@ -187,17 +183,12 @@ export class MessageDecryptor implements Disposable {
   }
 
   #decrypt(bytes: Uint8Array): void {
-    for (const slice of slices(bytes)) this.#plaintext.push(this.#decipher!.update(slice));
+    for (const slice of slices(bytes)) this.#plaintext.push(this.#gcm.update(slice));
   }
 
   /** What the tag shows to be true. */
   #verified(tag: Uint8Array): readonly Buffer[] {
-    const decipher = this.#decipher!;
-    this.#decipher = null;
-    decipher.setAuthTag(tag);
-    try {
-      decipher.final();
-    } catch {
+    if (!this.#gcm.isGenuine(tag)) {
       this.#wipe();
       throw invalidCiphertext();
     }

@@ -5,11 +5,10 @@
  *
  * @module
  */
-import { createCipheriv } from 'node:crypto';
-import type { SecretBytes } from '../../crypto/secret-bytes.ts';
+import type { GcmEncryption } from '../../crypto/gcm-engine.ts';
 import { ClavigerError } from '../../errors.ts';
 import { BodyAad, FINAL_MARK, slices, writeFrameIv } from './body.ts';
-import { IV_BYTES, TAG_BYTES, type MessageHeader } from './header.ts';
+import { IV_BYTES, type MessageHeader } from './header.ts';
 import { HeldPieces } from './held-pieces.ts';
 import { FRAMES_MAX } from './limits.ts';
 
@@ -19,15 +18,15 @@ const NOTHING = Buffer.alloc(0);
 
 export class MessageEncryptor implements Disposable {
   readonly #header: MessageHeader;
-  readonly #key: SecretBytes;
+  readonly #gcm: GcmEncryption;
   readonly #aad: BodyAad;
   readonly #held = new HeldPieces();
   #frames = 0;
 
-  /** @param key becomes the property of this object */
-  constructor(header: MessageHeader, key: SecretBytes) {
+  /** @param gcm becomes the property of this object */
+  constructor(header: MessageHeader, gcm: GcmEncryption) {
     this.#header = header;
-    this.#key = key;
+    this.#gcm = gcm;
     this.#aad = new BodyAad(header.messageId);
   }
 
@@ -69,7 +68,7 @@ export class MessageEncryptor implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#key[Symbol.dispose]();
+    this.#gcm[Symbol.dispose]();
     this.#held.clear();
   }
 
@@ -92,14 +91,12 @@ export class MessageEncryptor implements Disposable {
     const iv = head.subarray(at, at + IV_BYTES);
     at = writeFrameIv(head, at, this.#frames);
     if (isFinal) head.writeUInt32BE(bytes, at);
-    const { cipher: name } = this.#header.suite;
-    const cipher = createCipheriv(name, this.#key.reveal(), iv, { authTagLength: TAG_BYTES });
-    cipher.setAAD(this.#aad.of(isFinal ? 'final' : 'regular', this.#frames, bytes));
+    this.#gcm.begin(iv);
+    this.#gcm.aad(this.#aad.of(isFinal ? 'final' : 'regular', this.#frames, bytes));
     yield head;
     for (const piece of pieces) {
-      for (const slice of slices(piece)) yield cipher.update(slice);
+      for (const slice of slices(piece)) yield this.#gcm.update(slice);
     }
-    cipher.final();
-    return cipher.getAuthTag();
+    return this.#gcm.tag();
   }
 }

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { GCM_IV_BYTES, GCM_TAG_BYTES } from '../../crypto/gcm-engine.ts';
 import { ClavigerError, invalidCiphertext } from '../../errors.ts';
 import type { EncryptionContext } from '../../model/encryption-context.ts';
 import type { EncryptedDataKey } from '../keyring.ts';
@@ -13,8 +14,8 @@ import { decodeMessageContext, encodeMessageContext, utf8Text } from './context.
 import { ENCRYPTED_DATA_KEYS_MAX, FIELD_BYTES_MAX, FRAME_BYTES_MAX, HEADER_BYTES_MAX } from './limits.ts';
 import { COMMITTING_SUITE, SUITES, type Suite } from './suites.ts';
 
-export const IV_BYTES = 12;
-export const TAG_BYTES = 16;
+export const IV_BYTES = GCM_IV_BYTES;
+export const TAG_BYTES = GCM_TAG_BYTES;
 export const COMMITMENT_BYTES = 32;
 export const MESSAGE_ID_BYTES = 32;
 
@@ -23,7 +24,7 @@ const MESSAGE_ID_BYTES_V1 = 16;
 const NON_FRAMED = 1;
 const FRAMED = 2;
 /** Format 2 has no IV in its header: its key is of this message only, and has no other use under this IV. */
-const ZERO_IV = Buffer.alloc(IV_BYTES);
+export const ZERO_IV = Buffer.alloc(IV_BYTES);
 
 export interface MessageHeader {
   readonly formatVersion: 1 | 2;

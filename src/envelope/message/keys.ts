@@ -7,10 +7,12 @@
  *
  * @module
  */
-import { createCipheriv, createDecipheriv, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
+import type { GcmDecryption, GcmEncryption } from '../../crypto/gcm-engine.ts';
+import { gcm } from '../../crypto/gcm.ts';
 import { SecretBytes } from '../../crypto/secret-bytes.ts';
 import { invalidCiphertext } from '../../errors.ts';
-import { COMMITMENT_BYTES, TAG_BYTES, type ParsedHeader } from './header.ts';
+import { COMMITMENT_BYTES, ZERO_IV, type ParsedHeader } from './header.ts';
 import { hkdf } from './hkdf.ts';
 import { SUITES, type Suite } from './suites.ts';
 
@@ -55,36 +57,29 @@ function infoOf(suiteId: number, rest: Uint8Array): Buffer {
  * @param authenticated encoded pairs that the tag of the header covers though they are not in it
  * @throws INVALID_CIPHERTEXT
  */
-export function openHeader(parsed: ParsedHeader, dataKey: Uint8Array, authenticated: Uint8Array): SecretBytes {
+export function openHeader(parsed: ParsedHeader, dataKey: Uint8Array, authenticated: Uint8Array): GcmDecryption {
   const { header, body, commitment, iv, tag } = parsed;
   const { suite, messageId } = header;
   if (dataKey.length !== suite.keyBytes) throw invalidCiphertext();
   const keys = messageKeys(suite, dataKey, messageId);
+  const decryption = gcm.decryption(suite.cipher, keys.key);
   try {
     if (!timingSafeEqual(keys.commitment, commitment)) throw invalidCiphertext();
-    const decipher = createDecipheriv(suite.cipher, keys.key.reveal(), iv, { authTagLength: TAG_BYTES });
-    decipher.setAAD(body);
-    if (authenticated.length > 0) decipher.setAAD(authenticated);
-    decipher.setAuthTag(tag);
-    try {
-      decipher.final();
-    } catch {
-      throw invalidCiphertext();
-    }
-    return keys.key;
+    decryption.begin(iv);
+    decryption.aad(body);
+    decryption.aad(authenticated);
+    if (!decryption.isGenuine(tag)) throw invalidCiphertext();
+    return decryption;
   } catch (error) {
-    keys.key[Symbol.dispose]();
+    decryption[Symbol.dispose]();
     throw error;
   }
 }
 
-/** The tag of a header that is written. */
-export function headerTag(suite: Suite, key: SecretBytes, body: Uint8Array, authenticated: Uint8Array): Buffer {
-  const cipher = createCipheriv(suite.cipher, key.reveal(), HEADER_IV, { authTagLength: TAG_BYTES });
-  cipher.setAAD(body);
-  if (authenticated.length > 0) cipher.setAAD(authenticated);
-  cipher.final();
-  return cipher.getAuthTag();
+/** The tag of a header that is written in format 2. */
+export function headerTag(encryption: GcmEncryption, body: Uint8Array, authenticated: Uint8Array): Buffer {
+  encryption.begin(ZERO_IV);
+  encryption.aad(body);
+  encryption.aad(authenticated);
+  return encryption.tag();
 }
-
-const HEADER_IV = Buffer.alloc(12);

@@ -7,6 +7,7 @@
  */
 import { Transform, type TransformCallback } from 'node:stream';
 import { canceledBy } from '../../resilience/index.ts';
+import { Garbage } from './garbage.ts';
 import type { Passage, Pieces } from './passage.ts';
 import { Turns } from './turns.ts';
 
@@ -16,6 +17,7 @@ const AHEAD_BYTES = 256 * 1024;
 export class MessageTransform extends Transform {
   readonly #passage: Passage;
   readonly #turns: Turns;
+  readonly #garbage = new Garbage();
   readonly #aborted = (): void => {
     this.destroy(canceledBy(this.#passage.signal));
   };
@@ -81,6 +83,7 @@ export class MessageTransform extends Transform {
         return;
       }
       this.#turns.did(piece.value.length);
+      this.#garbage.of(piece.value.length);
       const isRead = this.push(piece.value);
       if (!isRead) {
         this.#wanted = () => this.#push(pieces, callback);

@@ -190,8 +190,9 @@ class Life<Begun> {
 
   close(reason: unknown): void {
     this.#secret?.[Symbol.dispose]();
-    this.#begun.reject(canceledBy({ reason }));
-    this.#closing.abort(canceledBy({ reason }));
+    const error = canceledBy({ reason });
+    this.#begun.reject(error);
+    this.#closing.abort(error);
   }
 }
 

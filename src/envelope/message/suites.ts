@@ -7,13 +7,14 @@
  *
  * @module
  */
+import type { GcmCipher } from '../../crypto/gcm-engine.ts';
 
 export interface Suite {
   /** As it stands in the header, such as 0x0478. */
   readonly id: number;
   readonly name: string;
   readonly formatVersion: 1 | 2;
-  readonly cipher: 'aes-128-gcm' | 'aes-192-gcm' | 'aes-256-gcm';
+  readonly cipher: GcmCipher;
   /** Bytes of the data key, and of the key that is derived from it. */
   readonly keyBytes: 16 | 24 | 32;
   /** Hash of HKDF; null where the data key itself encrypts. */

@@ -13,6 +13,7 @@ import {
 } from 'node:stream/web';
 import { ClavigerError } from '../../errors.ts';
 import { canceledBy } from '../../resilience/index.ts';
+import { Garbage } from './garbage.ts';
 import type { Passage, Pieces } from './passage.ts';
 import { Turns } from './turns.ts';
 
@@ -24,6 +25,7 @@ type StreamPair = Pick<TransformStream<Uint8Array, Uint8Array>, 'readable' | 'wr
 
 export function webStream(passage: Passage): StreamPair {
   const turns = new Turns(passage.signal);
+  const garbage = new Garbage();
   let output!: ReadableStreamDefaultController<Uint8Array>;
   let isOver = false;
   let wanted = Promise.withResolvers<void>();
@@ -47,6 +49,7 @@ export function webStream(passage: Passage): StreamPair {
       for (const piece of Symbol.iterator in pieces ? pieces : await pieces) {
         output.enqueue(piece);
         turns.did(piece.length);
+        garbage.of(piece.length);
         if (output.desiredSize! <= 0) {
           wanted = Promise.withResolvers();
           await wanted.promise;

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { hkdfSync, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { nativeHkdfSha512 } from '../../../../src/envelope/message/hkdf-native.ts';
+import { portableHkdf } from '../../../../src/envelope/message/hkdf-portable.ts';
 import { hkdf } from '../../../../src/envelope/message/hkdf.ts';
 
 test('HKDF gives what RFC 5869, appendix A.1 has', () => {
@@ -20,16 +24,33 @@ test('HKDF gives what OpenSSL gives, for every hash, salt and length of key, and
       const salt = randomBytes(round % 33);
       const key = randomBytes([16, 24, 32][round % 3]!);
       const infos = Array.from({ length: round % 3 }, (_, at) => randomBytes(at + (round % 34)));
-      const outputs = hkdf(
-        name,
-        salt,
-        key,
-        infos.map((info) => Buffer.concat([info, Buffer.of(1)])),
-      );
-      assert.deepEqual(
-        outputs,
-        infos.map((info) => Buffer.from(hkdfSync(name, key, salt, info, bytes))),
-      );
+      const expected = infos.map((info) => Buffer.from(hkdfSync(name, key, salt, info, bytes)));
+      const counted = infos.map((info) => Buffer.concat([info, Buffer.of(1)]));
+      for (const derive of [hkdf, portableHkdf]) assert.deepEqual(derive(name, salt, key, counted), expected);
     }
   }
+});
+
+test('what was derived is changed by nothing that is derived later', () => {
+  const [salt, key, info] = [randomBytes(32), randomBytes(32), [randomBytes(10)]] as const;
+  const first = hkdf('sha512', salt, key, info)[0]!;
+  const hex = first.toString('hex');
+  hkdf('sha512', key, salt, info)[0]!.fill(0);
+  assert.equal(first.toString('hex'), hex);
+  first.fill(0);
+  assert.equal(hkdf('sha512', salt, key, info)[0]!.toString('hex'), hex);
+});
+
+test('this Node derives through node:ffi, and without it all the same', async () => {
+  assert.ok(nativeHkdfSha512);
+  const here = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
+  const program = `
+    const { nativeHkdfSha512 } = await import(${here('../../../../src/envelope/message/hkdf-native.ts')});
+    const { hkdf } = await import(${here('../../../../src/envelope/message/hkdf.ts')});
+    const [output] = hkdf('sha512', Buffer.alloc(32), Buffer.alloc(32), [Buffer.of(1)]);
+    console.log(nativeHkdfSha512, output.toString('hex'));`;
+  const options = ['--no-experimental-ffi', '--input-type=module', '--eval', program];
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, options);
+  const expected = Buffer.from(hkdfSync('sha512', Buffer.alloc(32), Buffer.alloc(32), '', 64)).toString('hex');
+  assert.deepEqual([stdout.trim(), stderr], [`null ${expected}`, '']);
 });

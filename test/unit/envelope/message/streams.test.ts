@@ -6,8 +6,9 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { suite, test } from 'node:test';
+import { suite, test, type TestContext } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
+import { gcm } from '../../../../src/crypto/gcm.ts';
 import { Envelope, SecretBytes, type Keyring } from '../../../../src/envelope/index.ts';
 import { ClavigerError } from '../../../../src/errors.ts';
 import { crafted, testKeyring } from '../../../support/messages.ts';
@@ -49,8 +50,8 @@ async function settled(): Promise<void> {
 }
 
 /** Data keys and message keys that are in use, found where each is made: every secret is disposed of by its owner. */
-function countingSecrets(t: { after(clean: () => void): void }): { open(): number } {
-  const live = new Set<SecretBytes>();
+function countingSecrets(t: TestContext): { open(): number } {
+  const live = new Set<Disposable>();
   const made = Object.getOwnPropertyDescriptors(SecretBytes.prototype);
   SecretBytes.prototype.reveal = function (this: SecretBytes) {
     const bytes = made.reveal.value!.call(this);
@@ -58,10 +59,24 @@ function countingSecrets(t: { after(clean: () => void): void }): { open(): numbe
     return bytes;
   };
   SecretBytes.prototype[Symbol.dispose] = function (this: SecretBytes) {
-    live.delete(this);
     made[Symbol.dispose].value!.call(this);
+    live.delete(this);
   };
   t.after(() => void Object.defineProperties(SecretBytes.prototype, made));
+  // What has a key made ready in OpenSSL.
+  for (const direction of ['encryption', 'decryption'] as const) {
+    const make: (...given: Parameters<typeof gcm.encryption>) => Disposable = gcm[direction];
+    t.mock.method(gcm, direction, (...given: Parameters<typeof gcm.encryption>) => {
+      const ready = make(...given);
+      const dispose = ready[Symbol.dispose].bind(ready);
+      live.add(ready);
+      ready[Symbol.dispose] = () => {
+        dispose();
+        live.delete(ready);
+      };
+      return ready;
+    });
+  }
   return { open: () => live.size };
 }
 
