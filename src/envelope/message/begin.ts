@@ -146,7 +146,9 @@ function joined(
   for (const [name, value] of pairs) {
     if (Object.hasOwn(stored, name) && stored[name] !== value) throw invalidCiphertext();
   }
-  const authenticated = Object.fromEntries(pairs.filter(([name]) => !Object.hasOwn(stored, name)));
+  const others = pairs.filter(([name]) => !Object.hasOwn(stored, name));
+  if (others.length === 0) return { context: stored, authenticated: NO_CONTEXT };
+  const authenticated = Object.fromEntries(others);
   return { context: { ...stored, ...authenticated }, authenticated };
 }
 

@@ -87,21 +87,24 @@ export function utf8Text(bytes: Buffer, start: number, end: number): string {
  */
 export function decodeMessageContext(encoded: Buffer): EncryptionContext {
   if (encoded.length === 0) return {};
-  const pairs = new Map<string, string>();
+  if (encoded.length < 2) throw invalidCiphertext();
+  const pairs: [name: string, value: string][] = [];
   let at = 2;
-  const text = (): string => {
-    if (at + 2 > encoded.length) throw invalidCiphertext();
-    const start = at + 2;
-    at = start + encoded.readUInt16BE(at);
-    if (at > encoded.length) throw invalidCiphertext();
-    return utf8Text(encoded, start, at);
-  };
-  if (encoded.length < at) throw invalidCiphertext();
   for (let left = encoded.readUInt16BE(0); left > 0; left--) {
-    const name = text();
-    if (pairs.has(name)) throw invalidCiphertext();
-    pairs.set(name, text());
+    const nameEnd = textEnd(encoded, at);
+    const valueEnd = textEnd(encoded, nameEnd);
+    pairs.push([utf8Text(encoded, at + 2, nameEnd), utf8Text(encoded, nameEnd + 2, valueEnd)]);
+    at = valueEnd;
   }
-  if (at !== encoded.length) throw invalidCiphertext();
-  return Object.fromEntries(pairs);
+  const context = Object.fromEntries(pairs);
+  if (at !== encoded.length || Object.keys(context).length < pairs.length) throw invalidCiphertext();
+  return context;
+}
+
+/** Where a text ends whose length stands here. */
+function textEnd(encoded: Buffer, at: number): number {
+  if (at + 2 > encoded.length) throw invalidCiphertext();
+  const end = at + 2 + encoded.readUInt16BE(at);
+  if (end > encoded.length) throw invalidCiphertext();
+  return end;
 }

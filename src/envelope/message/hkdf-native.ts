@@ -25,9 +25,9 @@ const DIGEST_BYTES = 64;
 const STATE_BYTES = 256;
 /** Longest input: a data key, or an info with the id of a message. */
 const INPUT_BYTES_MAX = 64;
-/** Bytes that are XORed to a key for the inner and the outer hash (RFC 2104). */
-const INNER = 0x36;
-const OUTER = 0x5c;
+/** What is XORed to a key for the inner and the outer hash (RFC 2104), four bytes of it. */
+const INNER = 0x3636_3636;
+const OUTER = 0x5c5c_5c5c;
 
 /** Null where this Node cannot do it. */
 export const nativeHkdfSha512: HkdfSha512 | null = open();
@@ -64,6 +64,7 @@ function deriverOf(ffi: typeof Ffi): HkdfSha512 {
   const innerOfKey = take(STATE_BYTES);
   const outerOfKey = take(STATE_BYTES);
   const block = take(BLOCK_BYTES);
+  const words = new Uint32Array(block.bytes.buffer, block.bytes.byteOffset, BLOCK_BYTES / 4);
   const input = take(INPUT_BYTES_MAX);
   const digest = take(DIGEST_BYTES);
   const output = take(DIGEST_BYTES);
@@ -79,7 +80,7 @@ function deriverOf(ffi: typeof Ffi): HkdfSha512 {
 
   /** The state of a hash after the block of the key, which is XORed where it lies. */
   function beginWith(pad: number, pointer: bigint): void {
-    for (let index = 0; index < BLOCK_BYTES; index++) block.bytes[index]! ^= pad;
+    for (let index = 0; index < words.length; index++) words[index]! ^= pad;
     openssl.SHA512_Init(pointer);
     openssl.SHA512_Update(pointer, block.pointer, sizes[BLOCK_BYTES]!);
   }
