@@ -279,13 +279,22 @@ async function requireNullable(table: FieldTable, database: SqlDatabase): Promis
           'SELECT attname AS name FROM pg_attribute WHERE attrelid = to_regclass(?) AND attnum > 0 AND attnotnull',
           [quoted(table.table)],
         )
-      : await database.run('SELECT name FROM pragma_table_info(?) WHERE "notnull" <> 0', [table.table]);
-  const strict = columns.find((column) => rows.some(({ name }) => name === column));
+      : await database.run('SELECT name FROM pragma_table_info(?, ?) WHERE "notnull" <> 0', sqliteName(table.table));
+  // SQLite does not tell names apart by their case.
+  const isSame = (one: string, other: string): boolean =>
+    database.dialect === 'postgres' ? one === other : one.toLowerCase() === other.toLowerCase();
+  const strict = columns.find((column) => rows.some(({ name }) => isSame(String(name), column)));
   if (strict === undefined) return;
   throw new ClavigerError(
     'INVALID_ARGUMENT',
     `\`${table.table}.${strict}\` is NOT NULL, and shredding sets it to NULL: nothing was destroyed; drop that constraint`,
   );
+}
+
+/** A table and the database that it is in, which need not be said. */
+function sqliteName(table: string): readonly [table: string, schema: string | null] {
+  const parts = table.split('.');
+  return [parts.at(-1)!, parts.length > 1 ? parts[0]! : null];
 }
 
 async function receiptOf(

@@ -28,9 +28,9 @@ type Extra = Partial<Pick<FieldsOptions<typeof COLUMNS>, 'shredded' | 'keySet' |
 const made = (table: string, extra: Extra = {}) =>
   world.make({ table, row: 'id', subject: 'owner', columns: COLUMNS, ...extra });
 
-async function tableOf(table: string, extra: Extra = {}, ibanType = 'TEXT') {
+async function tableOf(table: string, extra: Extra = {}, ibanType = 'TEXT', iban = 'iban') {
   world.sqlite.exec(
-    `CREATE TABLE ${table} (id INTEGER PRIMARY KEY, org TEXT, owner TEXT, email TEXT, email_index TEXT, iban ${ibanType}, notes TEXT)`,
+    `CREATE TABLE ${table} (id INTEGER PRIMARY KEY, org TEXT, owner TEXT, email TEXT, email_index TEXT, ${iban} ${ibanType}, notes TEXT)`,
   );
   const fields = made(table, extra);
   for (let id = 1; id <= 6; id += 1) {
@@ -172,14 +172,21 @@ test('a subject of one tenant is not that of another', async () => {
   await assert.rejects(customers.decrypt(rows[0]!), { code: 'KEY_STATE' });
 });
 
-test('nothing is destroyed where a column may not be NULL', async () => {
-  const customers = await tableOf('strict', {}, 'TEXT NOT NULL');
-  await assert.rejects(shred(customers), {
-    code: 'INVALID_ARGUMENT',
-    message: /`strict\.iban` is NOT NULL.*nothing was destroyed/,
+for (const [what, table, iban] of [
+  ['a column', 'strict', 'iban'],
+  ['a column of an attached database', 'attached.strict', 'iban'],
+  ['a column whose name is written otherwise', 'shouting', 'IBAN'],
+] as const)
+  test(`nothing is destroyed where ${what} may not be NULL`, async () => {
+    if (table.startsWith('attached.')) world.sqlite.exec("ATTACH ':memory:' AS attached");
+    const customers = await tableOf(table, {}, 'TEXT NOT NULL', iban);
+    await assert.rejects(shred(customers), {
+      code: 'INVALID_ARGUMENT',
+      message: new RegExp(`\`${table.replace('.', '\\.')}\\.iban\` is NOT NULL.*nothing was destroyed`),
+    });
+    const rows = (await read(table, 'ada')).map(({ IBAN, ...row }) => ({ iban: IBAN, ...row }));
+    assert.equal((await customers.decryptMany(rows as typeof rows & { id: bigint }[])).length, 3);
   });
-  assert.equal((await customers.decryptMany(await read('strict', 'ada'))).length, 3);
-});
 
 test('a subject without any key gets a tombstone, so that none is made', async () => {
   const customers = await tableOf('nobody');
