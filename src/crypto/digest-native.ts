@@ -12,7 +12,7 @@
 import { generateKeyPairSync, hash, verify, type KeyObject } from 'node:crypto';
 import type * as Ffi from 'node:ffi';
 import { specRow, type Spec } from '../model/spec.ts';
-import { loadFfi } from './ffi.ts';
+import { makeNative } from './ffi.ts';
 import { SecretBytes } from './secret-bytes.ts';
 
 /** A way to sign and verify digests with the keys of the families ec, ed25519 and ml-dsa. */
@@ -46,18 +46,7 @@ const FUNCTIONS = {
 const SIGNATURE_BYTES_MAX = 4627;
 
 /** Null where this Node cannot do it. */
-export const nativeDigests: DigestSigner | null = open();
-
-function open(): DigestSigner | null {
-  // A size_t is written as 64 bits below.
-  if (!/64|s390x/.test(process.arch)) return null;
-  try {
-    const signer = signerOf(loadFfi());
-    return signsRight(signer) ? signer : null;
-  } catch {
-    return null;
-  }
-}
+export const nativeDigests: DigestSigner | null = makeNative(signerOf, signsRight);
 
 /** One signature that node:crypto must accept. */
 function signsRight(signer: DigestSigner): boolean {

@@ -20,3 +20,24 @@ export function loadFfi(): typeof Ffi {
     Object.defineProperty(process, 'emitWarning', inherited);
   }
 }
+
+/**
+ * Something made of the OpenSSL inside Node; null where node:ffi is missing or forbidden, or what was made does not do what
+ * it should.
+ *
+ * @param make throws where a function is missing
+ * @param worksRight tries it, against another way to do the same
+ */
+export function makeNative<Native>(
+  make: (ffi: typeof Ffi) => Native,
+  worksRight: (native: Native) => boolean,
+): Native | null {
+  // A size_t is handed over as 64 bits.
+  if (!/64|s390x/.test(process.arch)) return null;
+  try {
+    const native = make(loadFfi());
+    return worksRight(native) ? native : null;
+  } catch {
+    return null;
+  }
+}

@@ -11,7 +11,7 @@
  */
 import type * as Ffi from 'node:ffi';
 import { ClavigerError } from '../errors.ts';
-import { loadFfi } from './ffi.ts';
+import { makeNative } from './ffi.ts';
 import {
   GCM_CIPHERS,
   GCM_IV_BYTES,
@@ -46,17 +46,7 @@ const ENCRYPT = 1;
 const IDLE_MAX = 64;
 
 /** Null where this Node cannot do it. */
-export const nativeGcm: GcmEngine | null = open();
-
-function open(): GcmEngine | null {
-  if (!/64|s390x/.test(process.arch)) return null;
-  try {
-    const engine = engineOf(loadFfi());
-    return worksRight(engine) ? engine : null;
-  } catch {
-    return null;
-  }
-}
+export const nativeGcm: GcmEngine | null = makeNative(engineOf, worksRight);
 
 /** Two texts under each kind of key, to and fro, and one with a wrong tag. */
 function worksRight(engine: GcmEngine): boolean {

@@ -7,8 +7,8 @@
  * @module
  */
 import type * as Ffi from 'node:ffi';
-import { loadFfi } from '../../crypto/ffi.ts';
-import { portableHkdf } from './hkdf-portable.ts';
+import { makeNative } from '../../crypto/ffi.ts';
+import { INPUT_BYTES_MAX, portableHkdf } from './hkdf-portable.ts';
 
 export type HkdfSha512 = (salt: Uint8Array, key: Uint8Array, infos: readonly Uint8Array[]) => readonly Buffer[];
 
@@ -23,25 +23,12 @@ const BLOCK_BYTES = 128;
 const DIGEST_BYTES = 64;
 /** OpenSSL's SHA512_CTX has 216. It is only copied here, never looked into. */
 const STATE_BYTES = 256;
-/** Longest input: a data key, or an info with the id of a message. */
-const INPUT_BYTES_MAX = 64;
 /** What is XORed to a key for the inner and the outer hash (RFC 2104), four bytes of it. */
 const INNER = 0x3636_3636;
 const OUTER = 0x5c5c_5c5c;
 
 /** Null where this Node cannot do it. */
-export const nativeHkdfSha512: HkdfSha512 | null = open();
-
-function open(): HkdfSha512 | null {
-  // A size_t is written as 64 bits below.
-  if (!/64|s390x/.test(process.arch)) return null;
-  try {
-    const derive = deriverOf(loadFfi());
-    return derivesRight(derive) ? derive : null;
-  } catch {
-    return null;
-  }
-}
+export const nativeHkdfSha512: HkdfSha512 | null = makeNative(deriverOf, derivesRight);
 
 function derivesRight(derive: HkdfSha512): boolean {
   const [salt, key] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];

@@ -14,7 +14,7 @@ const BLOCK_BYTES = { sha256: 64, sha384: 128, sha512: 128 } as const;
 
 const DIGEST_BYTES_MAX = 64;
 /** Longest input: a data key, or an info with the id of a message. */
-const INPUT_BYTES_MAX = 64;
+export const INPUT_BYTES_MAX = 64;
 
 /**
  * Key and input of the two hashes of an HMAC. Nothing waits between them, so one of each is enough. A `Buffer` takes a

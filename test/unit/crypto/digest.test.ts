@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { createHash, hash, verify as nodeVerify } from 'node:crypto';
 import { test } from 'node:test';
-import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { nativeDigests } from '../../../src/crypto/digest-native.ts';
 import { portableDigests } from '../../../src/crypto/digest-portable.ts';
 import { sign } from '../../../src/crypto/sign.ts';
 import { verify } from '../../../src/crypto/verify.ts';
 import { SPECS, type Spec } from '../../../src/model/spec.ts';
+import { runWithoutFfi } from '../../support/without-ffi.ts';
 import { flipped, keyOf, newKey } from './keys.ts';
 
 const WAYS = [
@@ -166,8 +165,7 @@ test('without node:ffi the portable way signs and verifies', async () => {
       answers.push(await verify(spec, spki, algorithm, input, await sign(handle, algorithm, input)));
     }
     console.log(JSON.stringify(answers));`;
-  const options = ['--no-experimental-ffi', '--input-type=module', '--eval', program];
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, options);
+  const { stdout, stderr } = await runWithoutFfi(program);
   assert.equal(stdout.trim(), '[null,true,true]');
   assert.equal(stderr, '');
 });

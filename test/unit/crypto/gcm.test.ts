@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { createCipheriv, randomBytes, verify } from 'node:crypto';
 import { suite, test } from 'node:test';
-import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { GCM_CIPHERS, type GcmCipher, type GcmEncryption } from '../../../src/crypto/gcm-engine.ts';
@@ -10,6 +8,7 @@ import { nativeGcm } from '../../../src/crypto/gcm-native.ts';
 import { portableGcm } from '../../../src/crypto/gcm-portable.ts';
 import { gcm } from '../../../src/crypto/gcm.ts';
 import { SecretBytes } from '../../../src/crypto/secret-bytes.ts';
+import { runWithoutFfi } from '../../support/without-ffi.ts';
 
 const CIPHERS = Object.keys(GCM_CIPHERS) as readonly GcmCipher[];
 const AES_256 = 'aes-256-gcm';
@@ -183,8 +182,7 @@ test('without node:ffi the portable way takes its place, and says nothing', asyn
     const encryption = gcm.encryption('aes-256-gcm', new SecretBytes(Buffer.alloc(32)));
     encryption.begin(Buffer.alloc(12));
     console.log(nativeGcm, encryption.tag().toString('hex'));`;
-  const options = ['--no-experimental-ffi', '--input-type=module', '--eval', program];
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, options);
+  const { stdout, stderr } = await runWithoutFfi(program);
   const tag = expected(AES_256, Buffer.alloc(32), Buffer.alloc(12), Buffer.alloc(0), Buffer.alloc(0)).toString('hex');
   assert.deepEqual([stdout.trim(), stderr], [`null ${tag}`, '']);
 });

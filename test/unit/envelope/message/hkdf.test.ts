@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { hkdfSync, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { promisify } from 'node:util';
 import { nativeHkdfSha512 } from '../../../../src/envelope/message/hkdf-native.ts';
 import { portableHkdf } from '../../../../src/envelope/message/hkdf-portable.ts';
 import { hkdf } from '../../../../src/envelope/message/hkdf.ts';
+import { runWithoutFfi } from '../../../support/without-ffi.ts';
 
 test('HKDF gives what RFC 5869, appendix A.1 has', () => {
   const [output] = hkdf('sha256', Buffer.from('000102030405060708090a0b0c', 'hex'), Buffer.alloc(22, 0x0b), [
@@ -49,8 +48,7 @@ test('this Node derives through node:ffi, and without it all the same', async ()
     const { hkdf } = await import(${here('../../../../src/envelope/message/hkdf.ts')});
     const [output] = hkdf('sha512', Buffer.alloc(32), Buffer.alloc(32), [Buffer.of(1)]);
     console.log(nativeHkdfSha512, output.toString('hex'));`;
-  const options = ['--no-experimental-ffi', '--input-type=module', '--eval', program];
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, options);
+  const { stdout, stderr } = await runWithoutFfi(program);
   const expected = Buffer.from(hkdfSync('sha512', Buffer.alloc(32), Buffer.alloc(32), '', 64)).toString('hex');
   assert.deepEqual([stdout.trim(), stderr], [`null ${expected}`, '']);
 });
