@@ -43,6 +43,16 @@ export interface AuthenticatorOptions {
   readonly region: string;
 }
 
+// Strangers may come by the ten thousands a second, and all are told the same: these errors are made once.
+const NO_CREDENTIAL = errorOf(
+  'MissingAuthentication',
+  'the request names no credential; send `Authorization: Bearer TOKEN`',
+);
+const INVALID_TOKEN = new ClavigerError(
+  'UNAUTHENTICATED',
+  'the token is not valid; check that it was copied whole, or make a new one',
+);
+
 /** A token that was right, and for which object. */
 interface ProvenToken {
   readonly credential: Credential;
@@ -75,7 +85,7 @@ export class Authenticator {
     if (proof.kind === 'sigv4') return this.#bySignature(proof.request);
     if (proof.kind === 'principal') return proof.principal;
     if (proof.kind === 'unread') throw proof.error;
-    throw errorOf('MissingAuthentication', 'the request names no credential; send `Authorization: Bearer TOKEN`');
+    throw NO_CREDENTIAL;
   }
 
   /** A token that was right before is compared with what it was then, which costs no hash. */
@@ -90,9 +100,9 @@ export class Authenticator {
 
   #proveToken(text: string, find: Credentials['byId']): Principal | Promise<Principal> {
     const parsed = parseToken(text);
-    if (parsed === null) throw invalidToken();
+    if (parsed === null) throw INVALID_TOKEN;
     const prove = (credential: Credential | null): Principal => {
-      if (!isUsable(credential, 'token') || !tokenMatches(credential.verifier, parsed.secret)) throw invalidToken();
+      if (!isUsable(credential, 'token') || !tokenMatches(credential.verifier, parsed.secret)) throw INVALID_TOKEN;
       const principal = this.#live(credential);
       this.#remember(text, credential);
       return principal;
@@ -162,13 +172,6 @@ function isUsable(credential: Credential | null, kind: CredentialKind): credenti
 
 function principalOf({ id, name, tenantId, roles, systemScope, kind }: Credential): Principal {
   return Object.freeze({ id, name, tenantId, roles: Object.freeze([...roles]), systemScope, via: VIA[kind] });
-}
-
-function invalidToken(): ClavigerError {
-  return new ClavigerError(
-    'UNAUTHENTICATED',
-    'the token is not valid; check that it was copied whole, or make a new one',
-  );
 }
 
 function invalidAccessKey(): ClavigerError {

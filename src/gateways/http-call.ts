@@ -31,12 +31,17 @@ export interface HttpRequest {
   readonly body: Buffer;
 }
 
+/** The address that a request comes from; null where its connection was reset meanwhile. */
+export function sourceOf({ socket }: IncomingMessage): string | null {
+  return socket.remoteAddress ?? null;
+}
+
 /** A new call of a request that has just come. */
-export function callOf(services: Services, { message }: HttpRequest, gateway: GatewayName, proof: Proof): Call {
+export function callOf(services: Services, message: IncomingMessage, gateway: GatewayName, proof: Proof): Call {
   return {
     proof,
     gateway,
-    source: message.socket.remoteAddress ?? null,
+    source: sourceOf(message),
     requestId: services.requestId(),
     startedMs: monotonicMs(),
     dryRun: false,
@@ -50,7 +55,7 @@ export function callOf(services: Services, { message }: HttpRequest, gateway: Ga
  * large body, and of an address that is refused over and over. Null where it holds, or need not be known yet: then
  * `execute` finds out.
  *
- * @throws UNAUTHENTICATED for a stranger who is only counted
+ * @throws UNAUTHENTICATED for a stranger who is only counted, when its turn to be answered has come
  */
 export function strangersError(
   services: Services,
@@ -62,16 +67,40 @@ export function strangersError(
 }
 
 async function failureOf(services: Services, call: Call): Promise<ClavigerError | null> {
-  let error: ClavigerError;
+  const failed = failureToProve(services, call.proof);
+  const error = failed instanceof Promise ? await failed : failed;
+  if (error === null || !onlyCounted(services, call.source, error)) return error;
+  return new Promise((_, reject) => countStranger(services, call, error, () => reject(error)));
+}
+
+/** Why a proof does not hold; null where it does. */
+export function failureToProve(
+  { authenticator }: Services,
+  proof: Proof,
+): ClavigerError | null | Promise<ClavigerError | null> {
   try {
-    const proved = services.authenticator.authenticate(call.proof);
-    if (proved instanceof Promise) await proved;
-    return null;
+    const proved = authenticator.authenticate(proof);
+    return proved instanceof Promise ? proved.then(() => null, toClavigerError) : null;
   } catch (thrown) {
-    error = toClavigerError(thrown);
+    return toClavigerError(thrown);
   }
-  await countStranger(services, call, error);
-  return error;
+}
+
+/**
+ * Has a body go by unread, whose sender is answered without it: of a small one Node takes care once the answer has left. What
+ * is larger must not wait in memory meanwhile; what is too large, or may be, ends with its connection.
+ */
+export function letBodyGo(message: IncomingMessage, response: ServerResponse): void {
+  const { 'content-length': length, 'transfer-encoding': coding } = message.headers;
+  const bytes = coding === undefined ? Number(length ?? 0) : Infinity;
+  if (bytes <= UNSEEN_BODY_BYTES_MAX) return;
+  message.resume();
+  if (bytes > BODY_BYTES_MAX) response.setHeader('connection', 'close');
+}
+
+/** True of a stranger whose refusal gets no record of its own. */
+export function onlyCounted({ refusals }: Services, source: string | null, { code }: ClavigerError): boolean {
+  return code === 'UNAUTHENTICATED' && refusals.counting(source);
 }
 
 /**
@@ -127,22 +156,30 @@ function wordsOf(issue: z.core.$ZodIssue): string {
   return words.charAt(0).toLowerCase() + words.slice(1);
 }
 
-/** Sends the answer to a call, and ends its span; nothing that leaves here may be kept by a cache. */
+/**
+ * Sends the answer to a call, and ends its span; nothing that leaves here may be kept by a cache.
+ *
+ * @param headers names and values in turn: Node writes these with half the work that it has with an object
+ */
 export function send(
   response: ServerResponse,
   { trace }: Call,
   status: number,
-  headers: Record<string, string>,
+  headers: readonly string[],
   body: string | Uint8Array,
 ): void {
   const length = Buffer.byteLength(body);
-  response.writeHead(status, {
+  const all = [
     ...headers,
-    ...trace?.headers(),
-    'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
-    'content-length': length,
-  });
+    'cache-control',
+    'no-store',
+    'x-content-type-options',
+    'nosniff',
+    'content-length',
+    String(length),
+  ];
+  if (trace !== null) all.push(...Object.entries(trace.headers()).flat());
+  response.writeHead(status, all);
   // Where every character is one byte, it need not be looked for others again.
   if (typeof body === 'string' && length === body.length) response.end(body, 'latin1');
   else response.end(body);

@@ -109,21 +109,21 @@ export async function refuse(
 }
 
 /**
- * Refuses a stranger who would only be counted, at once; returns where the refusal gets a record of its own, from
- * `execute` or `refuse`. A flood of strangers is to cost as little as it can.
+ * Counts a stranger whose refusal gets no record of its own, and has it answered when its turn comes. A flood of strangers
+ * is to cost as little as it can.
  *
  * @param error why the caller's credential does not hold
- * @throws `error` itself: no record has a place that it could name
+ * @param tell tells the caller so: no record has a place that the answer could name; it must not throw
  */
-export async function countStranger(services: Services, call: Call, error: ClavigerError): Promise<void> {
+export function countStranger(services: Services, call: Call, error: ClavigerError, tell: () => void): void {
   const { refusals, observer } = services;
-  if (!refusals.counting(call.source)) return;
   refusals.recordAlone(call.source);
-  await refusals.answerTurn();
-  const observation = observer.begin(null, call);
-  observation.code = error.code;
-  observation.end();
-  throw error;
+  refusals.answerInTurn(() => {
+    const observation = observer.begin(null, call);
+    observation.code = error.code;
+    observation.end();
+    tell();
+  });
 }
 
 async function attemptOnce<I, O>(

@@ -53,25 +53,26 @@ export class RefusalThrottle {
   }
 
   /**
-   * Resolves when a refusal that was counted may be answered: in its order, a few at the end of each turn of the event loop.
-   * A stranger that waits sends nothing, so strangers get what good callers leave of a turn. Answers that leave one after
-   * the other also cost half of what they cost between other work.
+   * Has a refusal that was counted answered: in its order, a few at the end of each turn of the event loop. A stranger that
+   * waits sends nothing, so strangers get what good callers leave of a turn. Answers that leave one after the other also
+   * cost half of what they cost between other work.
+   *
+   * @param tell answers; it must not throw
    */
-  answerTurn(): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.#waiting.push(resolve) === 1) setImmediate(() => this.#answer());
-    });
+  answerInTurn(tell: () => void): void {
+    if (this.#waiting.push(tell) === 1) setImmediate(this.#answer);
   }
 
-  #answer(): void {
+  readonly #answer = (): void => {
     const over = this.#waiting.length - ANSWERS_WAITING_MAX;
     for (const tell of this.#waiting.splice(0, Math.max(ANSWERS_A_TURN, over))) tell();
-    if (this.#waiting.length > 0) setImmediate(() => this.#answer());
-  }
+    if (this.#waiting.length > 0) setImmediate(this.#answer);
+  };
 
-  /** True where the next refusal of this source will only be counted: it has had its records of this second. */
+  /** True where the next refusal of this source will only be counted: it, or too many others, had theirs of this second. */
   counting(source: string | null): boolean {
-    return (this.#counts.get(source)?.seen ?? 0) >= this.#singleMax;
+    const count = this.#counts.get(source);
+    return count === undefined ? this.#counts.size >= SOURCES_MAX : count.seen >= this.#singleMax;
   }
 
   /** True where this refusal gets a record of its own; otherwise it has been counted. */

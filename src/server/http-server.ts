@@ -12,13 +12,13 @@ import { createSecureContext } from 'node:tls';
 import { promisify } from 'node:util';
 import { ClavigerError } from '../errors.ts';
 import { refuseAwsKms, serveAwsKms } from '../gateways/aws-kms/gateway.ts';
-import type { HttpRequest } from '../gateways/http-call.ts';
+import { sourceOf, type HttpRequest } from '../gateways/http-call.ts';
 import { jwksOfTenant } from '../gateways/jwks/gateway.ts';
-import { refuseRest, serveRest } from '../gateways/rest/gateway.ts';
+import { refuseRest, serveRest, turnAway } from '../gateways/rest/gateway.ts';
 import { docsPage } from '../gateways/rest/docs.ts';
 import { openApi } from '../gateways/rest/openapi.ts';
 import type { Services } from '../operations/services.ts';
-import { RequestReader } from './read-request.ts';
+import { placeOf, RequestReader } from './read-request.ts';
 
 /** Time for a whole request to come in: slow senders must not hold connections. */
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -114,15 +114,37 @@ type Page = () => {
   readonly body: string;
 };
 
+const JWKS_PATH = /^\/v1\/tenants\/([^/]+)\/jwks\.json$/;
+
 /** Which gateway answers a request. A path that none has is refused by the REST API, in its words and with a record. */
 function answering(services: Services): (message: IncomingMessage, response: ServerResponse) => void {
   const pages = publicPages(services);
   const reader = new RequestReader();
   return (message, response) => {
+    const turned = isCounted(message) ? turnAway(services, message, response) : false;
+    if (turned instanceof Promise) void turned.then((away) => away || read(message, response));
+    else if (!turned) read(message, response);
+  };
+
+  /** True where a stranger would only be counted: then it is looked who calls before anything is read. */
+  function isCounted(message: IncomingMessage): boolean {
+    const source = sourceOf(message);
+    return source !== null && services.refusals.counting(source) && gatewayOf(message) === 'rest';
+  }
+
+  function gatewayOf({ method, url }: IncomingMessage): 'aws-kms' | 'page' | 'jwks' | 'rest' {
+    const { path } = placeOf(url);
+    if (method === 'POST' && path === '/') return 'aws-kms';
+    if (method !== 'GET') return 'rest';
+    if (pages.has(path)) return 'page';
+    return JWKS_PATH.test(path) ? 'jwks' : 'rest';
+  }
+
+  function read(message: IncomingMessage, response: ServerResponse): void {
     reader.read(message, (request, unread) => {
       // Policies and the log ask where a request comes from. Who has reset its connection by now cannot be told any
       // more, and would hear no answer.
-      if (message.socket.remoteAddress === undefined) {
+      if (sourceOf(message) === null) {
         message.socket.destroy();
         return;
       }
@@ -133,27 +155,30 @@ function answering(services: Services): (message: IncomingMessage, response: Ser
         response.destroy();
       });
     });
-  };
+  }
 
   async function answer(request: HttpRequest, response: ServerResponse): Promise<void> {
     const { path, message } = request;
-    const { method } = message;
-    if (method === 'POST' && path === '/') return serveAwsKms(services, request, response);
-    const page = method === 'GET' ? pages.get(path) : undefined;
-    if (page !== undefined) return sendPage(response, page());
-    const tenant = method === 'GET' ? /^\/v1\/tenants\/([^/]+)\/jwks\.json$/.exec(path)?.[1] : undefined;
-    if (tenant !== undefined) {
-      const body = JSON.stringify(await jwksOfTenant(services, tenant));
-      return sendPage(response, { headers: { ...JSON_TYPE, 'cache-control': 'public, max-age=60' }, body });
+    switch (gatewayOf(message)) {
+      case 'aws-kms':
+        return serveAwsKms(services, request, response);
+      case 'page':
+        return sendPage(response, pages.get(path)!());
+      case 'jwks': {
+        const body = JSON.stringify(await jwksOfTenant(services, JWKS_PATH.exec(path)![1]!));
+        return sendPage(response, { headers: { ...JSON_TYPE, 'cache-control': 'public, max-age=60' }, body });
+      }
+      case 'rest':
+        return serveRest(services, request, response);
     }
-    return serveRest(services, request, response);
   }
 
   /** A request that could not be read to its end: the caller is told in the words of the gateway it asked. */
   function refuseUnread(request: HttpRequest, response: ServerResponse, error: ClavigerError): Promise<void> {
     response.setHeader('connection', 'close');
-    const aws = request.message.method === 'POST' && request.path === '/';
-    return aws ? refuseAwsKms(services, request, response, error) : refuseRest(services, request, response, error);
+    return gatewayOf(request.message) === 'aws-kms'
+      ? refuseAwsKms(services, request, response, error)
+      : refuseRest(services, request, response, error);
   }
 }
 

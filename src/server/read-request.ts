@@ -120,15 +120,14 @@ class ComingBody {
 
   #request(body: Buffer): HttpRequest {
     const { message } = this;
-    const url = message.url ?? '/';
-    const at = url.indexOf('?');
-    return {
-      message,
-      path: at === -1 ? url : url.slice(0, at),
-      query: at === -1 ? '' : url.slice(at + 1),
-      body,
-    };
+    return { message, ...placeOf(message.url), body };
   }
+}
+
+/** Path and query of a request's target, as they were sent. */
+export function placeOf(target = '/'): Pick<HttpRequest, 'path' | 'query'> {
+  const at = target.indexOf('?');
+  return at === -1 ? { path: target, query: '' } : { path: target.slice(0, at), query: target.slice(at + 1) };
 }
 
 function tooLarge(): ClavigerError {

@@ -85,6 +85,52 @@ describe('of many strangers', () => {
     caller.socket.destroy();
   });
 
+  test('who is refused over and over is turned away before it has sent its body, and may go on with a token', async () => {
+    await flooded();
+    const caller = await Caller.connect(server);
+    assert.deepEqual(await caller.send(head('nonsense', `content-length: ${BODY.length}`)), [401]);
+    assert.deepEqual(await caller.send(BODY + request(server.token)), [200]);
+    caller.socket.destroy();
+  });
+
+  test('a large body of such a caller goes by, and what comes behind it is answered', async () => {
+    await flooded();
+    const caller = await Caller.connect(server);
+    assert.deepEqual(await caller.send(head('nonsense', 'content-length: 600000')), [401]);
+    assert.deepEqual(await caller.send('x'.repeat(600_000) + request(server.token)), [200]);
+    caller.socket.destroy();
+  });
+
+  for (const length of ['content-length: 1048577', 'content-length: 99999999999', 'transfer-encoding: chunked']) {
+    test(`what may be too large ends with its connection: ${length}`, async () => {
+      await flooded();
+      const caller = await Caller.connect(server);
+      const closed = once(caller.socket, 'close');
+      assert.deepEqual(await caller.send(head(null, length)), [401]);
+      assert.match(caller.received, /^connection: close\r$/im);
+      await closed;
+    });
+  }
+
+  test('what is open to all, and the AWS endpoint, answer to such an address as ever', async () => {
+    await flooded();
+    const open = ['/livez', '/readyz', '/openapi.json', '/docs', '/v1/tenants/default/jwks.json'];
+    const answers = await Promise.all(open.map((path) => server.fetch('GET', path, undefined, { token: null })));
+    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
+    const aws = await server.fetch('POST', '/', {}, { token: null, headers: { 'x-amz-target': 'TrentService.Sign' } });
+    assert.equal(aws.status, 400);
+    assert.match(String(aws.body), /"__type":"MissingAuthenticationTokenException"/);
+  });
+
+  test('a token that was never seen before is good there too, and so are its large requests', async () => {
+    const fresh = await server.client.createToken({ name: 'fresh', roles: ['crypto-user'] });
+    await flooded();
+    const items = Array.from({ length: 100 }, () => ({ message: Buffer.alloc(2000).toString('base64') }));
+    const { status, body } = await server.fetch('POST', `/v1/keys/${key}:signBatch`, { items }, { token: fresh.token! });
+    assert.equal(status, 200);
+    assert.equal(body.results.length, 100);
+  });
+
   test('a server that stops answers those who wait, ends their connections and has counted them', async () => {
     const stopping = await startTestServer();
     const callers = await Promise.all(Array.from({ length: MANY }, () => Caller.connect(stopping)));
@@ -102,7 +148,7 @@ describe('of many strangers', () => {
 /** A caller that writes bytes to one connection, and reads statuses in the order in which they come. */
 class Caller {
   readonly socket: Socket;
-  #received = '';
+  received = '';
 
   static async connect({ endpoint }: TestServer): Promise<Caller> {
     const socket = connect({ host: '127.0.0.1', port: Number(new URL(endpoint).port) });
@@ -111,26 +157,42 @@ class Caller {
   }
 
   private constructor(socket: Socket) {
-    this.socket = socket.setEncoding('latin1').on('data', (text: string) => (this.#received += text));
+    this.socket = socket.setEncoding('latin1').on('data', (text: string) => (this.received += text));
   }
 
   /** Asks once for each token, without waiting between; the statuses. */
-  async ask(tokens: readonly (string | null)[]): Promise<readonly number[]> {
-    this.#received = '';
-    this.socket.write(tokens.map(request).join(''));
-    await until('every answer', () => this.#statuses().length === tokens.length);
+  ask(tokens: readonly (string | null)[]): Promise<readonly number[]> {
+    return this.send(tokens.map(request).join(''), tokens.length);
+  }
+
+  /** Sends bytes, and waits for so many answers; their statuses. */
+  async send(text: string, answers = 1): Promise<readonly number[]> {
+    this.received = '';
+    this.socket.write(text);
+    await until('every answer', () => this.#statuses().length === answers);
     return this.#statuses();
   }
 
   #statuses(): readonly number[] {
-    return [...this.#received.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status));
+    return [...this.received.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status));
   }
 }
 
+const BODY = '{"message":"aGVsbG8="}';
+
 function request(token: string | null): string {
-  const body = '{"message":"aGVsbG8="}';
+  return `${head(token, `content-length: ${BODY.length}`)}${BODY}`;
+}
+
+function head(token: string | null, length: string): string {
   const authorization = token === null ? '' : `authorization: Bearer ${token}\r\n`;
-  return `POST /v1/keys/${key}:sign HTTP/1.1\r\nhost: kms\r\n${authorization}content-length: ${body.length}\r\n\r\n${body}`;
+  return `POST /v1/keys/${key}:sign HTTP/1.1\r\nhost: kms\r\n${authorization}${length}\r\n\r\n`;
+}
+
+/** From now on, and for what is left of this second, refusals of our address are only counted. */
+async function flooded(): Promise<void> {
+  await overWindow();
+  await Promise.all(Array.from({ length: MANY }, () => sign(null)));
 }
 
 function sign(token: string | null, body: object = { message: 'aGVsbG8=' }): Promise<TestAnswer> {

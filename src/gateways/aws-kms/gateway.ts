@@ -16,10 +16,10 @@ import { callOf, parseWith, readJson, send, strangersError, type HttpRequest } f
 import { AWS_OPERATIONS, UNSUPPORTED_OPERATIONS, type AwsOperation } from './operations.ts';
 
 const TARGET_PREFIX = 'TrentService.';
-const CONTENT_TYPE = { 'content-type': 'application/x-amz-json-1.1' };
+const CONTENT_TYPE = ['content-type', 'application/x-amz-json-1.1'] as const;
 
 export async function serveAwsKms(services: Services, request: HttpRequest, response: ServerResponse): Promise<void> {
-  let call = callOf(services, request, 'aws', proofOf(request));
+  let call = callOf(services, request.message, 'aws', proofOf(request));
   try {
     const looking = strangersError(services, request, call);
     const stranger = looking === null ? null : await looking;
@@ -44,7 +44,7 @@ export async function refuseAwsKms(
   response: ServerResponse,
   error: ClavigerError,
 ): Promise<void> {
-  const call = callOf(services, request, 'aws', { kind: 'unread', error });
+  const call = callOf(services, request.message, 'aws', { kind: 'unread', error });
   try {
     await refuse(services, null, call, error);
   } catch (thrown) {
@@ -127,6 +127,6 @@ function sendError(response: ServerResponse, call: Call, error: ClavigerError): 
   send(response, call, error.http >= 500 ? 500 : 400, headersOf(call), body);
 }
 
-function headersOf({ requestId }: Call): Record<string, string> {
-  return { ...CONTENT_TYPE, 'x-amzn-requestid': requestId };
+function headersOf({ requestId }: Call): readonly string[] {
+  return [...CONTENT_TYPE, 'x-amzn-requestid', requestId];
 }

@@ -4,30 +4,41 @@
  * @module
  */
 import { hash } from 'node:crypto';
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { z } from 'zod';
 import type { Proof } from '../../auth/authenticator.ts';
 import { ClavigerError, ERRORS, errorOf, toClavigerError } from '../../errors.ts';
 import { printable } from '../../model/ids.ts';
 import type { OperationName } from '../../model/operation.ts';
 import type { ServedBy } from '../../operations/crypto-input.ts';
-import { execute, refuse, RefusedError } from '../../operations/execute.ts';
+import { countStranger, execute, refuse, RefusedError } from '../../operations/execute.ts';
 import { OPERATIONS } from '../../operations/index.ts';
 import type { Call, Idempotency, Operation } from '../../operations/operation.ts';
 import type { Services } from '../../operations/services.ts';
 import { encodeBytes, ROUTES, type Route, type RouteName } from '../../wire/index.ts';
-import { callOf, parseWith, readJson, send, strangersError, type HttpRequest } from '../http-call.ts';
+import {
+  callOf,
+  failureToProve,
+  letBodyGo,
+  onlyCounted,
+  parseWith,
+  readJson,
+  send,
+  sourceOf,
+  strangersError,
+  type HttpRequest,
+} from '../http-call.ts';
 import { answerOf, inputOf } from './bindings.ts';
 import { findRoute, type FoundRoute } from './router.ts';
 
 const JSON_TYPE = 'application/json; charset=utf-8';
-const PROBLEM_TYPE = { 'content-type': 'application/problem+json' };
+const PROBLEM_TYPE = ['content-type', 'application/problem+json'] as const;
 /** Characters of an `Idempotency-Key`. */
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
 /** Answers a request under /v1/, and refuses every other. */
 export async function serveRest(services: Services, request: HttpRequest, response: ServerResponse): Promise<void> {
-  let call = callOf(services, request, 'rest', proofOf(request));
+  let call = callOf(services, request.message, 'rest', proofOf(request.message));
   try {
     const looking = strangersError(services, request, call);
     const stranger = looking === null ? null : await looking;
@@ -40,11 +51,42 @@ export async function serveRest(services: Services, request: HttpRequest, respon
     const answer = await execute(services, operation, call, input);
     const served = answer.kind === 'replay' ? null : answer.served;
     const body = answer.kind === 'replay' ? answer.answer : encodeAnswer(route, answer.output, fields, served);
-    const headers = { 'content-type': media, ...recordHeaders(services, call, answer.index), ...servedHeaders(served) };
+    const headers = ['content-type', media, ...recordHeaders(services, call, answer.index), ...servedHeaders(served)];
     send(response, call, status, headers, body);
   } catch (thrown) {
     sendProblem(services, response, call, thrown);
   }
+}
+
+/**
+ * Turns away a stranger whose refusal would only be counted, before its body is read: `true` where it is gone, and is told
+ * when its turn comes. A flood is to cost the event loop little more than what HTTP itself costs.
+ *
+ * @param message whose body nobody has begun to read
+ */
+export function turnAway(
+  services: Services,
+  message: IncomingMessage,
+  response: ServerResponse,
+): boolean | Promise<boolean> {
+  const proof = proofOf(message);
+  const away = (error: ClavigerError | null): boolean => {
+    if (error === null || !onlyCounted(services, sourceOf(message), error)) return false;
+    const call = callOf(services, message, 'rest', proof);
+    letBodyGo(message, response);
+    countStranger(services, call, error, () => {
+      try {
+        sendProblem(services, response, call, error);
+      } catch (mistake) {
+        // Of ours, and nobody above would catch it.
+        services.log.write('error', 'internal error of the server', { cause: (mistake as Error).stack });
+        response.destroy();
+      }
+    });
+    return true;
+  };
+  const failed = failureToProve(services, proof);
+  return failed instanceof Promise ? failed.then(away) : away(failed);
 }
 
 /** Refuses a request whose body or headers could not even be read. */
@@ -54,7 +96,7 @@ export async function refuseRest(
   response: ServerResponse,
   error: ClavigerError,
 ): Promise<void> {
-  const call = callOf(services, request, 'rest', proofOf(request));
+  const call = callOf(services, request.message, 'rest', proofOf(request.message));
   try {
     await refuse(services, null, call, error);
   } catch (thrown) {
@@ -65,28 +107,35 @@ export async function refuseRest(
 function sendProblem(services: Services, response: ServerResponse, call: Call, thrown: unknown): void {
   const error = toClavigerError(thrown);
   const index = error instanceof RefusedError ? error.index : null;
-  const headers = {
-    ...PROBLEM_TYPE,
-    ...recordHeaders(services, call, index),
-    ...(error.code === 'UNAUTHENTICATED' ? { 'www-authenticate': 'Bearer realm="claviger"' } : {}),
-    ...(error.code === 'THROTTLED' ? { 'retry-after': '1' } : {}),
-  };
-  const problem = {
+  const headers = [...PROBLEM_TYPE, ...recordHeaders(services, call, index)];
+  if (error.code === 'UNAUTHENTICATED') headers.push('www-authenticate', 'Bearer realm="claviger"');
+  if (error.code === 'THROTTLED') headers.push('retry-after', '1');
+  send(response, call, error.http, headers, `${problemWithout(error)},"requestId":"${call.requestId}"}`);
+}
+
+/** What refusals for one error have in common: those of a flood all say the same. */
+const problems = new WeakMap<ClavigerError, string>();
+
+/** The JSON of a problem (RFC 9457), but for the request's id and the last brace. */
+function problemWithout(error: ClavigerError): string {
+  const known = problems.get(error);
+  if (known !== undefined) return known;
+  const text = JSON.stringify({
     type: `urn:claviger:error:${error.code}`,
     title: ERRORS[error.code].title,
     status: error.http,
     detail: error.message,
     code: error.code,
     ...(error.reason === undefined ? {} : { reason: error.reason }),
-    requestId: call.requestId,
-  };
-  send(response, call, error.http, headers, JSON.stringify(problem));
+  }).slice(0, -1);
+  problems.set(error, text);
+  return text;
 }
 
 /** The request's id, always ours, and the place of its record in the log where it has one. */
-function recordHeaders({ ledger }: Services, { requestId }: Call, index: number | null): Record<string, string> {
-  if (index === null) return { 'x-request-id': requestId };
-  return { 'x-request-id': requestId, 'x-claviger-audit': `${ledger.logId}/${index}` };
+function recordHeaders({ ledger }: Services, { requestId }: Call, index: number | null): readonly string[] {
+  if (index === null) return ['x-request-id', requestId];
+  return ['x-request-id', requestId, 'x-claviger-audit', `${ledger.logId}/${index}`];
 }
 
 interface Asked {
@@ -129,8 +178,7 @@ function understood(request: HttpRequest, stranger: ClavigerError | null): Asked
   }
 }
 
-function proofOf({ message }: HttpRequest): Proof {
-  const { authorization } = message.headers;
+function proofOf({ headers: { authorization } }: IncomingMessage): Proof {
   if (authorization === undefined) return { kind: 'none' };
   return { kind: 'token', text: /^bearer /i.test(authorization) ? authorization.slice('bearer '.length).trim() : '' };
 }
@@ -192,11 +240,9 @@ function encodeJson(
 }
 
 /** Which homes did the work; none where the built-in keystore alone did. */
-function servedHeaders(served: ServedBy | null): Record<string, string> {
-  if (served === null) return {};
+function servedHeaders(served: ServedBy | null): readonly string[] {
+  if (served === null) return [];
   const { provider, failovers } = served;
-  return {
-    ...(provider === null ? {} : { 'x-claviger-provider': provider }),
-    'x-claviger-failovers': failovers.join(','),
-  };
+  const told = ['x-claviger-failovers', failovers.join(',')];
+  return provider === null ? told : ['x-claviger-provider', provider, ...told];
 }

@@ -105,6 +105,20 @@ test('a source that has had its records of this second is known beforehand, unti
   assert.equal(refusals.counting('a'), false);
 });
 
+test('where more sources come than are told apart, those beyond are known to be only counted', () => {
+  const { throttle: refusals, flushed } = throttle();
+  for (let n = 0; n < 1000; n++) refusals.recordAlone(`source ${n}`);
+  assert.equal(refusals.counting('source 5'), false, 'it has had one record');
+  assert.equal(refusals.counting('another'), true);
+  assert.equal(refusals.recordAlone('another'), false);
+  refusals.flush();
+  assert.deepEqual(
+    flushed.map(({ source, count }) => [source, count]),
+    [[null, 1]],
+  );
+  assert.equal(refusals.counting('another'), false);
+});
+
 test('a turn of the event loop answers a few refusals, in their order, and what others do comes between', async () => {
   const { throttle: refusals } = throttle();
   const many = 5 * ANSWERS_A_TURN + 3;
@@ -126,7 +140,7 @@ test('refusals that come while others are answered wait behind them, and none is
   const stranger = async (): Promise<void> => {
     for (let n = 0; n < 10; n++) {
       const at = asked++;
-      await refusals.answerTurn();
+      await new Promise<void>((resolve) => refusals.answerInTurn(resolve));
       answered.push(at);
     }
   };
@@ -149,6 +163,6 @@ test('more refusals than may wait are answered at once, those in front', async (
 /** Numbers of those who were answered, as they are. */
 function waitAll(refusals: RefusalThrottle, many: number): readonly number[] {
   const answered: number[] = [];
-  for (let at = 0; at < many; at++) void refusals.answerTurn().then(() => answered.push(at));
+  for (let at = 0; at < many; at++) refusals.answerInTurn(() => answered.push(at));
   return answered;
 }
