@@ -72,9 +72,9 @@ export function largestPowerBelow(count: number): number {
 export class Frontier {
   #size: number;
   /** Roots of complete subtrees, the largest first: one for each binary digit 1 of the size. */
-  readonly #roots: Buffer[];
+  readonly #roots: Uint8Array[];
 
-  private constructor(size: number, roots: Buffer[]) {
+  private constructor(size: number, roots: Uint8Array[]) {
     this.#size = size;
     this.#roots = roots;
   }
@@ -85,7 +85,7 @@ export class Frontier {
 
   /** The frontier of the first `size` leaves, from hashes that the store has for all of them. */
   static at(size: number, store: Pick<StoreWriter, 'treeHashes'>): Frontier {
-    const roots: Buffer[] = [];
+    const roots: Uint8Array[] = [];
     for (let level = levelsOf(size); level >= 0; level--) {
       const complete = Math.floor(size / TILE_WIDTH ** level);
       const width = complete % TILE_WIDTH;
@@ -94,7 +94,7 @@ export class Frontier {
       let from = 0;
       for (let part = TILE_WIDTH / 2; part >= 1; part /= 2) {
         if ((width & part) === 0) continue;
-        roots.push(treeHead(tile.slice(from, from + part)));
+        roots.push(ownMemory(treeHead(tile.slice(from, from + part))));
         from += part;
       }
     }
@@ -119,16 +119,23 @@ export class Frontier {
       height += 1;
       if (height % TILE_HEIGHT === 0) completed({ level: height / TILE_HEIGHT, index: (below - 1) / 2, hash: root });
     }
-    this.#roots.push(root);
+    this.#roots.push(ownMemory(root));
     this.#size += 1;
   }
 
   root(): Buffer {
-    return (
-      this.#roots.reduceRight<Buffer | null>((right, left) => (right === null ? left : nodeHash(left, right)), null) ??
-      treeHead([])
-    );
+    const [smallest, ...larger] = this.#roots.toReversed();
+    if (smallest === undefined) return treeHead([]);
+    return larger.reduce<Buffer>((right, left) => nodeHash(left, right), Buffer.from(smallest));
   }
+}
+
+/**
+ * A hash that lives for long. A slice of Node's pool would keep 64 KiB with it, and in a heap that is collected now and
+ * then those come to tens of MiB.
+ */
+function ownMemory(hash: Uint8Array): Uint8Array {
+  return new Uint8Array(hash);
 }
 
 /** The highest level that has a hash in a tree of this size. */

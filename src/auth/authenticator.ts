@@ -56,7 +56,8 @@ const INVALID_TOKEN = new ClavigerError(
 /** A token that was right, and for which object. */
 interface ProvenToken {
   readonly credential: Credential;
-  readonly text: Buffer;
+  /** In memory of its own: a slice of Node's pool would keep 64 KiB with it. */
+  readonly text: Uint8Array;
 }
 
 export class Authenticator {
@@ -113,7 +114,7 @@ export class Authenticator {
 
   #remember(text: string, credential: Credential): void {
     if (this.#proven.size >= PROVEN_TOKENS_MAX) this.#proven.delete(this.#proven.keys().next().value!);
-    this.#proven.set(publicPart(text), { credential, text: Buffer.from(text) });
+    this.#proven.set(publicPart(text), { credential, text: new TextEncoder().encode(text) });
   }
 
   #bySignature(request: SigV4Request): Principal | Promise<Principal> {
@@ -161,7 +162,7 @@ export class Authenticator {
   }
 }
 
-function isSameText(text: string, known: Buffer): boolean {
+function isSameText(text: string, known: Uint8Array): boolean {
   const bytes = Buffer.from(text);
   return bytes.length === known.length && timingSafeEqual(bytes, known);
 }
