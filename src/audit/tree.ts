@@ -7,6 +7,7 @@
  * @module
  */
 import { hash } from 'node:crypto';
+import { ownBytes } from '../bytes/own.ts';
 import type { StoreWriter } from '../store/contract.ts';
 
 /** Hashes in a full tile, and leaves below one hash of the tile above it. */
@@ -71,7 +72,7 @@ export function largestPowerBelow(count: number): number {
 /** The right edge of a tree: all that is needed to append to it and to know its root. */
 export class Frontier {
   #size: number;
-  /** Roots of complete subtrees, the largest first: one for each binary digit 1 of the size. */
+  /** Roots of complete subtrees, the largest first: one for each binary digit 1 of the size. They live for long. */
   readonly #roots: Uint8Array[];
 
   private constructor(size: number, roots: Uint8Array[]) {
@@ -94,7 +95,7 @@ export class Frontier {
       let from = 0;
       for (let part = TILE_WIDTH / 2; part >= 1; part /= 2) {
         if ((width & part) === 0) continue;
-        roots.push(ownMemory(treeHead(tile.slice(from, from + part))));
+        roots.push(ownBytes(treeHead(tile.slice(from, from + part))));
         from += part;
       }
     }
@@ -119,7 +120,7 @@ export class Frontier {
       height += 1;
       if (height % TILE_HEIGHT === 0) completed({ level: height / TILE_HEIGHT, index: (below - 1) / 2, hash: root });
     }
-    this.#roots.push(ownMemory(root));
+    this.#roots.push(ownBytes(root));
     this.#size += 1;
   }
 
@@ -128,14 +129,6 @@ export class Frontier {
     if (smallest === undefined) return treeHead([]);
     return larger.reduce<Buffer>((right, left) => nodeHash(left, right), Buffer.from(smallest));
   }
-}
-
-/**
- * A hash that lives for long. A slice of Node's pool would keep 64 KiB with it, and in a heap that is collected now and
- * then those come to tens of MiB.
- */
-function ownMemory(hash: Uint8Array): Uint8Array {
-  return new Uint8Array(hash);
 }
 
 /** The highest level that has a hash in a tree of this size. */

@@ -7,6 +7,7 @@
  * @module
  */
 import { timingSafeEqual } from 'node:crypto';
+import { ownBytes } from '../bytes/own.ts';
 import { ClavigerError, errorOf } from '../errors.ts';
 import type { Credential, CredentialKind, Principal } from '../model/principal.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -56,7 +57,6 @@ const INVALID_TOKEN = new ClavigerError(
 /** A token that was right, and for which object. */
 interface ProvenToken {
   readonly credential: Credential;
-  /** In memory of its own: a slice of Node's pool would keep 64 KiB with it. */
   readonly text: Uint8Array;
 }
 
@@ -114,7 +114,7 @@ export class Authenticator {
 
   #remember(text: string, credential: Credential): void {
     if (this.#proven.size >= PROVEN_TOKENS_MAX) this.#proven.delete(this.#proven.keys().next().value!);
-    this.#proven.set(publicPart(text), { credential, text: new TextEncoder().encode(text) });
+    this.#proven.set(publicPart(text), { credential, text: ownBytes(Buffer.from(text)) });
   }
 
   #bySignature(request: SigV4Request): Principal | Promise<Principal> {

@@ -5,6 +5,7 @@
  */
 import type { KeyObject } from 'node:crypto';
 import { DISAGREEMENT } from '../audit/alerts/index.ts';
+import { ownBytes } from '../bytes/own.ts';
 import { SecretBytes } from '../crypto/secret-bytes.ts';
 import { encodeHeader, encodeWrapped, type WrapEntry, type WrappedBlob } from '../envelope/ciphertext.ts';
 import { INCOMPLETE_TTL_MS, type DataKeyCache } from '../envelope/data-key-cache.ts';
@@ -113,7 +114,8 @@ async function cachedWrap(
     owner: found.key.id,
     bytes,
     make: async (signal) => {
-      const value = await makeDataKey(scope, found, version, homes, signal);
+      const made = await makeDataKey(scope, found, version, homes, signal);
+      const value = { ...made, entries: made.entries.map(keptEntry) };
       return isComplete(value, homes) ? { value } : { value, ttlMs: INCOMPLETE_TTL_MS };
     },
     copy: copyOfKey,
@@ -130,6 +132,10 @@ const NEVER = new AbortController().signal;
 /** Homes that nobody has configured do not come back. */
 function isComplete({ entries }: CachedDataKey, { homes }: VersionHomes): boolean {
   return entries.length === homes.length;
+}
+
+function keptEntry({ home, wrap, seal }: WrapEntry): WrapEntry {
+  return { home, wrap: ownBytes(wrap), seal: ownBytes(seal) };
 }
 
 function copyOfKey(cached: CachedDataKey): CachedDataKey {

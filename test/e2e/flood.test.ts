@@ -126,7 +126,12 @@ describe('of many strangers', () => {
     const fresh = await server.client.createToken({ name: 'fresh', roles: ['crypto-user'] });
     await flooded();
     const items = Array.from({ length: 100 }, () => ({ message: Buffer.alloc(2000).toString('base64') }));
-    const { status, body } = await server.fetch('POST', `/v1/keys/${key}:signBatch`, { items }, { token: fresh.token! });
+    const { status, body } = await server.fetch(
+      'POST',
+      `/v1/keys/${key}:signBatch`,
+      { items },
+      { token: fresh.token! },
+    );
     assert.equal(status, 200);
     assert.equal(body.results.length, 100);
   });

@@ -4,9 +4,8 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, beforeEach, test } from 'node:test';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { RequestReader } from '../../src/server/read-request.ts';
+import { heldBytes } from '../support/held-bytes.ts';
 import { startTestServer } from '../support/server.ts';
 import { until } from '../support/until.ts';
 
@@ -124,13 +123,4 @@ function send(socket: Socket, text: string): Promise<void> {
 /** What was sent has been taken in: client and server are one process. */
 function arrived(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 50));
-}
-
-/** What the process holds once all that can be has been given back. */
-function heldBytes(): number {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  collect();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
 }

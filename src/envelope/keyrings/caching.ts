@@ -7,6 +7,7 @@
  * @module
  */
 import { hash } from 'node:crypto';
+import { ownBytes } from '../../bytes/own.ts';
 import type { EncryptionContext } from '../../model/encryption-context.ts';
 import type { Clock } from '../../ports/clock.ts';
 import {
@@ -79,7 +80,8 @@ export class CachingKeyring implements Keyring, Disposable {
     // What the caller does to its own object later is no part of this.
     const context = { ...request.context };
     const make = async (stop: AbortSignal): Promise<{ readonly value: WrappedDataKey; readonly ttlMs?: number }> => {
-      const value = await this.#keyring.wrap({ ...request, context, signal: stop });
+      const made = await this.#keyring.wrap({ ...request, context, signal: stop });
+      const value = { ...made, encryptedDataKeys: made.encryptedDataKeys.map(keptEntry) };
       return value.missing.length === 0 ? { value } : { value, ttlMs: INCOMPLETE_TTL_MS };
     };
     const id = this.#id('wrap', request, context, []);
@@ -140,4 +142,9 @@ function latin1(bytes: Uint8Array): string {
 /** A copy: a caller's are views of a message, which they would keep in memory; ours are not the caller's to write to. */
 function entryOf({ providerId, providerInfo, ciphertext }: EncryptedDataKey): EncryptedDataKey {
   return { providerId, providerInfo: Buffer.from(providerInfo), ciphertext: Buffer.from(ciphertext) };
+}
+
+/** An entry as it is kept. */
+function keptEntry({ providerId, providerInfo, ciphertext }: EncryptedDataKey): EncryptedDataKey {
+  return { providerId, providerInfo: ownBytes(providerInfo), ciphertext: ownBytes(ciphertext) };
 }

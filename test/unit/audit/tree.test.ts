@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { consistencyProof, inclusionProof } from '../../../src/audit/proof.ts';
 import { parseHashTilePath, parseTilePath, tilePath } from '../../../src/audit/tiles.ts';
 import { Frontier, leafHash, split, TILE_WIDTH, treeHead, type TileHash } from '../../../src/audit/tree.ts';
+import { bufferBytes, usePoolUp } from '../../support/held-bytes.ts';
 
 /** A tree that is held whole, with its hashes as a store has them. */
 class WholeTree {
@@ -54,6 +55,19 @@ describe('a frontier', () => {
     assert.equal(big.levels[1]!.length, 257);
     assert.deepEqual(big.levels[1]![3], treeHead(big.leaves.slice(3 * TILE_WIDTH, 4 * TILE_WIDTH)));
     assert.deepEqual(big.levels[2], [treeHead(big.leaves.slice(0, 65_536))]);
+  });
+
+  test('holds its hashes and nothing else, however long ago they were made', () => {
+    const before = bufferBytes();
+    const frontier = Frontier.empty();
+    for (let at = 1; at < 2 ** 14; at++) {
+      frontier.append(leafHash(Buffer.from(`entry ${at}`)), () => undefined);
+      if (at % TILE_WIDTH === 0) usePoolUp();
+    }
+    usePoolUp();
+    const held = bufferBytes() - before;
+    assert.ok(held < 2 * Buffer.poolSize, `${held} bytes for 14 hashes`);
+    assert.equal(frontier.size, 2 ** 14 - 1);
   });
 
   test('that is copied does not grow with its copy', () => {

@@ -5,6 +5,7 @@ import { Authenticator, type Credentials, type Proof } from '../../../src/auth/a
 import { newToken } from '../../../src/auth/token.ts';
 import { ClavigerError, type Reason } from '../../../src/errors.ts';
 import type { Credential, Principal } from '../../../src/model/principal.ts';
+import { bufferBytes, usePoolUp } from '../../support/held-bytes.ts';
 import { ACCESS_KEY_ID, NOW_MS, REGION, SECRET, sign } from './signer.ts';
 
 const ID = '0199a5e2-1f3a-7c4d-8e5f-0123456789ab';
@@ -60,6 +61,25 @@ function world(...list: readonly Credential[]) {
     return principal;
   };
   return { state, authenticate, proved };
+}
+
+test('what is remembered of a token is the token, and no memory that others had', () => {
+  const tokens = Array.from({ length: 100 }, (_, n) => newToken(idOf(n), { bytes: (length) => randomBytes(length) }));
+  const list = tokens.map(({ verifier }, n) => ({ ...TOKEN_CREDENTIAL, id: idOf(n), verifier }));
+  const { proved, state } = world(...list);
+  const before = bufferBytes();
+  for (const { text } of tokens) {
+    proved({ kind: 'token', text });
+    usePoolUp();
+  }
+  const held = bufferBytes() - before;
+  assert.ok(held < 4 * Buffer.poolSize, `${held} bytes for ${tokens.length} tokens`);
+  for (const { text } of tokens) proved({ kind: 'token', text });
+  assert.equal(state.asked, 2 * tokens.length);
+});
+
+function idOf(n: number): string {
+  return `0199a5e2-1f3a-7c4d-8e5f-${String(n).padStart(12, '0')}`;
 }
 
 function refusal(call: () => unknown): ClavigerError {

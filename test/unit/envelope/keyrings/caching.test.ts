@@ -8,6 +8,7 @@ import { ClavigerError } from '../../../../src/errors.ts';
 import type { EncryptedDataKey, Keyring, UnwrapRequest, WrapRequest } from '../../../../src/envelope/keyring.ts';
 import { cachingKeyring, rawAesKeyring, type CachingOptions } from '../../../../src/envelope/keyrings/index.ts';
 import { FakeClock } from '../../../support/clock.ts';
+import { bufferBytes, usePoolUp } from '../../../support/held-bytes.ts';
 import { CONTEXT, opened, unwrapRequest, wrapped, wrapRequest } from '../../../support/keyrings.ts';
 import { VirtualTime } from '../../../support/virtual-time.ts';
 
@@ -78,6 +79,19 @@ suite('what it saves', () => {
     for (const { providerInfo, ciphertext } of encryptedDataKeys)
       for (const bytes of [providerInfo, ciphertext]) bytes.fill(0);
     assert.deepEqual((await wrapped(keyring)).entries, one.entries);
+  });
+
+  test('what is kept is data keys and their wraps, and no memory that others had', async () => {
+    const { keyring } = cached();
+    const before = bufferBytes();
+    const contexts = Array.from({ length: 100 }, (_, n) => ({ of: String(n) }));
+    for (const context of contexts) {
+      await keyring.wrap({ ...wrapRequest(), context });
+      usePoolUp();
+    }
+    const held = bufferBytes() - before;
+    assert.ok(held < 4 * Buffer.poolSize, `${held} bytes for ${contexts.length} data keys`);
+    assert.equal(keyring.counts.entries, contexts.length);
   });
 
   test('1,000 callers at the same time make one call', async () => {
