@@ -64,12 +64,13 @@ export class FileCopy implements CheckpointKeeper {
   /**
    * Compares the file with the log; a file that is not there, or is empty, does not disagree.
    *
+   * @returns the size of a checkpoint at its end that the log does not continue, which the operator accepts; null elsewhere
    * @throws RewrittenError where the log does not continue its last checkpoint
    * @throws Error in words where it cannot be read
    */
-  async check(): Promise<void> {
+  async check(): Promise<number | null> {
     await using file = await opened(this.#options.path, 'r');
-    if (file !== null) await this.#compare(await endOf(file));
+    return file === null ? null : await this.#compare(await endOf(file));
   }
 
   async give({ size, note }: StoredCheckpoint, confirmed: number): Promise<readonly NoteSignature[]> {
@@ -89,8 +90,8 @@ export class FileCopy implements CheckpointKeeper {
     return [];
   }
 
-  async #compare({ last }: FileEnd): Promise<void> {
-    if (last === null) return;
+  async #compare({ last }: FileEnd): Promise<number | null> {
+    if (last === null) return null;
     const { path, acceptRewritten } = this.#options;
     const checkpoint = this.#parsed(last);
     if (checkpoint === null) {
@@ -98,20 +99,16 @@ export class FileCopy implements CheckpointKeeper {
         `\`${path}\` ends with what is no checkpoint of this log, ${this.#source.key.name}; if it is of another log, name another file`,
       );
     }
-    if (checkpoint.size === acceptRewritten) return;
     const { size, treeHashes } = this.#source;
+    let found: string;
     if (checkpoint.size > size()) {
-      throw new RewrittenError(
-        `\`${path}\` has a checkpoint over ${checkpoint.size} records of this log, which has ${size()} now: it was cut`,
-        checkpoint.size,
-      );
+      found = `\`${path}\` has a checkpoint over ${checkpoint.size} records of this log, which has ${size()} now: it was cut`;
+    } else if ((await rootOver(treeHashes, checkpoint.size)).equals(checkpoint.root)) return null;
+    else {
+      found = `the checkpoint over ${checkpoint.size} records in \`${path}\` is of other records than the first ${checkpoint.size} of this log`;
     }
-    if (!(await rootOver(treeHashes, checkpoint.size)).equals(checkpoint.root)) {
-      throw new RewrittenError(
-        `the checkpoint over ${checkpoint.size} records in \`${path}\` is of other records than the first ${checkpoint.size} of this log`,
-        checkpoint.size,
-      );
-    }
+    if (checkpoint.size === acceptRewritten) return acceptRewritten;
+    throw new RewrittenError(found, checkpoint.size);
   }
 
   #parsed(line: string): CheckpointText | null {

@@ -135,7 +135,8 @@ function answering(services: Services): (message: IncomingMessage, response: Ser
   function gatewayOf({ method, url }: IncomingMessage): 'aws-kms' | 'page' | 'jwks' | 'rest' {
     const { path } = placeOf(url);
     if (method === 'POST' && path === '/') return 'aws-kms';
-    if (method !== 'GET') return 'rest';
+    // Probes may ask for the head alone; Node leaves the body out.
+    if (method !== 'GET' && method !== 'HEAD') return 'rest';
     if (pages.has(path)) return 'page';
     return JWKS_PATH.test(path) ? 'jwks' : 'rest';
   }

@@ -75,6 +75,20 @@ test('/livez and /readyz say one word to anybody', async () => {
   assert.equal((await server.fetch('GET', '/readyz', undefined, { token: null })).body, 'ready');
 });
 
+test('a probe may ask for the head alone of what is open to all', async () => {
+  for (const path of ['/livez', '/readyz', '/openapi.json', '/docs', '/v1/tenants/default/jwks.json']) {
+    const [whole, head] = await Promise.all(
+      ['GET', 'HEAD'].map((method) => server.fetch(method, path, undefined, { token: null })),
+    );
+    assert.deepEqual([head!.status, head!.body], [200, ''], path);
+    for (const name of ['content-type', 'content-length', 'cache-control']) {
+      assert.equal(head!.headers.get(name), whole!.headers.get(name), `${path}: ${name}`);
+    }
+  }
+  assert.equal((await server.fetch('HEAD', '/v1/keys', undefined, { token: null })).status, 401);
+  assert.equal((await server.fetch('HEAD', '/', undefined, { token: null })).status, 401);
+});
+
 test('the JWKS of a tenant holds what was published, every version of it, and nothing else', async () => {
   const published = await server.client.createKey({ spec: 'P-256' });
   await server.client.createKey({ spec: 'Ed25519' });

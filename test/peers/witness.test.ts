@@ -292,7 +292,9 @@ describe('a copy of checkpoints on other storage', () => {
       return true;
     });
     await assert.rejects(start(`, acceptRewritten: ${size - 1}`), { code: 'STORE_UNAVAILABLE' });
+    told = [];
     server = await start(`, acceptRewritten: ${size}`);
+    assert.match(told.join('\n'), new RegExp(`^warn the log goes on though \`elsewhere\` .* {"size":${size}}$`, 'm'));
     await work(server, 1);
     await server.stop();
     server = await start();

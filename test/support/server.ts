@@ -83,7 +83,11 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       });
       const text = await response.text();
       const json = /json(;|$)/.test(response.headers.get('content-type') ?? '');
-      return { status: response.status, headers: response.headers, body: json ? JSON.parse(text) : text };
+      return {
+        status: response.status,
+        headers: response.headers,
+        body: json && text !== '' ? JSON.parse(text) : text,
+      };
     },
     clientWith: async (...roles) => {
       const made = await client.createToken({ name: roles.join('+'), roles: roles as never });
