@@ -130,7 +130,7 @@ async function openLocked(
 ): Promise<OpenedService> {
   const { folder, region, limits = DEFAULT_RATE_LIMITS, onFailure = () => undefined } = options;
   const path = databasePath(folder);
-  const { sinks: wantedSinks = [] } = options;
+  const { sinks: wantedSinks = [], auditRetentionDays = AUDIT_RETENTION_DAYS } = options;
   requireSinks(wantedSinks);
   const policy = PolicyEngine.load({ folder: options.policies ?? null });
   using root = await rootKey(options.unseal, path);
@@ -165,7 +165,14 @@ async function openLocked(
   try {
     keyring.requireRoot(Buffer.from((await reader.setting('root-check')) ?? '', 'base64'));
     signer = await openLogSigner({ store: reader, ledger, keyring }, options.logOrigin ?? null);
-    alerts = await openAlerts(options.alerts, { ledger, store: reader, clock, log, origin: signer.origin });
+    alerts = await openAlerts(options.alerts, {
+      ledger,
+      store: reader,
+      clock,
+      log,
+      origin: signer.origin,
+      retentionDays: auditRetentionDays,
+    });
     const kept = { ledger, store: reader, logKey: verifierKey(signer), clock, log };
     keepers = await openKeepers(options.keepers ?? NO_KEEPERS, kept);
   } catch (error) {
@@ -264,7 +271,7 @@ async function openLocked(
     version: VERSION,
     region,
     logKey: verifierKey(signer),
-    auditRetentionDays: options.auditRetentionDays ?? AUDIT_RETENTION_DAYS,
+    auditRetentionDays,
     allowConflictingRoles: options.allowConflictingRoles ?? false,
   };
 
@@ -303,7 +310,7 @@ async function openLocked(
 /** The alerts of a service, ready to start. */
 function openAlerts(
   given: AlertsSetup | undefined,
-  parts: Pick<AlertsOptions, 'ledger' | 'store' | 'clock' | 'log' | 'origin'>,
+  parts: Pick<AlertsOptions, 'ledger' | 'store' | 'clock' | 'log' | 'origin' | 'retentionDays'>,
 ): Promise<Alerts> {
   const { rules, reminderMs, channels } = given ?? alertsSetup(alertsSchema.parse({}));
   return Alerts.open({ ...parts, rules, reminderMs, channels: channels(parts.clock) });

@@ -48,6 +48,8 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 export interface AlertsOptions {
   readonly rules: RuleBook;
   readonly reminderMs: number;
+  /** As long as the log keeps the addresses of callers. */
+  readonly retentionDays: number;
   readonly channels: readonly Channel[];
   readonly ledger: Ledger;
   readonly store: StoreReader;
@@ -114,9 +116,9 @@ export class Alerts {
 
   /** Reads what is remembered; nothing is watched or sent before `start`. */
   static async open(options: AlertsOptions): Promise<Alerts> {
-    const { rules, reminderMs, channels, ledger, store, clock, log, origin, sleep = systemSleep } = options;
+    const { channels, ledger, store, clock, log, origin, sleep = systemSleep } = options;
     const rows = await store.alertState();
-    const book = new AlertBook(rules, reminderMs, rows);
+    const book = new AlertBook(options, rows);
     const { logId } = ledger;
     const outbox = new Outbox({ channels, rows, logId, origin, clock, sleep, jitter: Math.random, log });
     return new Alerts(options, book, outbox, await store.cursor(CURSOR));

@@ -59,16 +59,28 @@ interface Count {
 /** Address → day of its last use, in days since the epoch. */
 type Sources = Readonly<Record<string, number>>;
 
+export interface AlertBookOptions {
+  readonly rules: RuleBook;
+  readonly reminderMs: number;
+  /** Addresses that were last used longer ago are forgotten: as long as the log keeps them. */
+  readonly retentionDays: number;
+}
+
 export class AlertBook {
   readonly #rules: RuleBook;
   readonly #reminderMs: number;
+  readonly #retentionDays: number;
   readonly #alerts: KeptMap<Alert>;
   readonly #counts: KeptMap<Count>;
   readonly #sources: KeptMap<Sources>;
 
-  constructor(rules: RuleBook, reminderMs: number, rows: readonly AlertStateRow[] = []) {
+  /** Day up to which addresses were forgotten. */
+  #forgottenDay = 0;
+
+  constructor({ rules, reminderMs, retentionDays }: AlertBookOptions, rows: readonly AlertStateRow[] = []) {
     this.#rules = rules;
     this.#reminderMs = reminderMs;
+    this.#retentionDays = retentionDays;
     this.#alerts = new KeptMap('alert', rules.size * (ALERTS_PER_RULE_MAX + 1), rows);
     this.#counts = new KeptMap('count', COUNTS_MAX, rows);
     this.#sources = new KeptMap('sources', PRINCIPALS_MAX, rows);
@@ -131,7 +143,21 @@ export class AlertBook {
       const rule = this.#rules.get((JSON.parse(name) as [RuleId])[0]);
       if (rule?.kind !== 'records' || sliceAt(rule, nowMs) >= slice + SLICES) this.#counts.delete(name);
     }
+    this.#forgetSources(Math.floor(nowMs / DAY_MS) - this.#retentionDays);
     return notices;
+  }
+
+  /**
+   * Forgets addresses that were last used before a day. A principal without any is known still: its next address is told of as
+   * new, and not learnt without a word.
+   */
+  #forgetSources(day: number): void {
+    if (day <= this.#forgottenDay) return;
+    this.#forgottenDay = day;
+    for (const [name, sources] of this.#sources.entries()) {
+      const kept = Object.entries(sources).filter(([, lastDay]) => lastDay >= day);
+      if (kept.length < Object.keys(sources).length) this.#sources.replace(name, Object.fromEntries(kept));
+    }
   }
 
   #record(record: WatchedRecord): Notice[] {

@@ -43,6 +43,12 @@ export class KeptMap<T> {
     if (this.#entries.size > this.#entriesMax) this.delete(this.#entries.keys().next().value!);
   }
 
+  /** Sets a value that was there, which does not count as touching it. */
+  replace(name: string, value: T): void {
+    this.#entries.set(name, value);
+    this.#changed.add(name);
+  }
+
   delete(name: string): void {
     if (this.#entries.delete(name)) this.#changed.add(name);
   }

@@ -38,6 +38,7 @@ async function watch(
   const alerts = await Alerts.open({
     rules: ruleBook(),
     reminderMs: 12 * HOUR_MS,
+    retentionDays: 365,
     channels: [channel],
     ledger: services.ledger,
     store: services.cache.store,

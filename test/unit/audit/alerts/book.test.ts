@@ -31,11 +31,13 @@ import {
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const REMINDER_MS = 12 * HOUR_MS;
+const DAY_MS = 24 * HOUR_MS;
+const RETENTION_DAYS = 1000;
 const COMPROMISED = { pendingDeletion: false, compromisedVersions: [1] };
 const GOING = { pendingDeletion: true, compromisedVersions: [] };
 
 function book(settings: Parameters<typeof ruleBook>[0] = {}, rows: readonly AlertStateRow[] = []): AlertBook {
-  return new AlertBook(ruleBook(settings), REMINDER_MS, rows);
+  return new AlertBook({ rules: ruleBook(settings), reminderMs: REMINDER_MS, retentionDays: RETENTION_DAYS }, rows);
 }
 
 /** What a book says of records, as `kind rule subject`. */
@@ -53,6 +55,10 @@ function stored(changes: readonly HousekeepingChange[], before: readonly AlertSt
     else rows.delete(name);
   }
   return [...rows.values()];
+}
+
+function isOfSources(change: HousekeepingChange): boolean {
+  return 'kind' in change && change.kind === 'sources';
 }
 
 interface Case {
@@ -343,6 +349,35 @@ suite('new-source', () => {
     assert.deepEqual(told(alerts, [], [sighting({ ...later, source: '10.0.0.0' })]), [
       `firing new-source ${TOKEN} from 10.0.0.0`,
     ]);
+  });
+
+  test('forgets what was last used before the retention, and tells of whoever comes from there again', () => {
+    const alerts = book();
+    const used = (source: string, day: number): Sighting => sighting({ source, timeMs: NOW + day * DAY_MS });
+    alerts.take([], [used('10.0.0.1', 0), used('10.0.0.2', 0), used('10.0.0.2', 1)]);
+    alerts.changes();
+    alerts.pass(NOW + RETENTION_DAYS * DAY_MS);
+    assert.deepEqual(alerts.changes().filter(isOfSources), []);
+    alerts.pass(NOW + (RETENTION_DAYS + 1) * DAY_MS);
+    const [left, ...more] = alerts.changes().filter(isOfSources);
+    assert.deepEqual(more, []);
+    assert.deepEqual(Object.keys(JSON.parse((left as { value: string }).value) as object), ['10.0.0.2']);
+    alerts.pass(NOW + (RETENTION_DAYS + 1) * DAY_MS);
+    assert.deepEqual(alerts.changes().filter(isOfSources), [], 'once a day is enough');
+    const day = RETENTION_DAYS + 1;
+    assert.deepEqual(told(alerts, [], [used('10.0.0.2', day), used('10.0.0.1', day)]), [
+      `firing new-source ${TOKEN} from 10.0.0.1`,
+    ]);
+  });
+
+  test('does not learn the next address of a principal without a word whose addresses are all forgotten', () => {
+    const before = book();
+    before.take([], [sighting()]);
+    const rows = stored(before.changes());
+    before.pass(NOW + 2 * RETENTION_DAYS * DAY_MS);
+    const after = book({}, stored(before.changes(), rows));
+    const late = { timeMs: NOW + 2 * RETENTION_DAYS * DAY_MS };
+    assert.deepEqual(told(after, [], [sighting(late)]), [`firing new-source ${TOKEN} from ${ADDRESS}`]);
   });
 
   test('takes a network of 64 bits for one address of IPv6', () => {
