@@ -9,6 +9,7 @@
 import { open, stat, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Clock } from '../ports/clock.ts';
+import type { Log } from '../ports/log.ts';
 import type { StoredCheckpoint, StoreReader } from '../store/contract.ts';
 import { RewrittenError, type CheckpointKeeper } from './keepers.ts';
 import { rootOver } from './proof.ts';
@@ -28,6 +29,7 @@ export interface CopiedLog {
   /** Records that are durable now. */
   readonly size: () => number;
   readonly clock: Clock;
+  readonly log: Log;
 }
 
 export interface FileCopyOptions {
@@ -64,13 +66,12 @@ export class FileCopy implements CheckpointKeeper {
   /**
    * Compares the file with the log; a file that is not there, or is empty, does not disagree.
    *
-   * @returns the size of a checkpoint at its end that the log does not continue, which the operator accepts; null elsewhere
    * @throws RewrittenError where the log does not continue its last checkpoint
    * @throws Error in words where it cannot be read
    */
-  async check(): Promise<number | null> {
+  async check(): Promise<void> {
     await using file = await opened(this.#options.path, 'r');
-    return file === null ? null : await this.#compare(await endOf(file));
+    if (file !== null) await this.#compare(await endOf(file));
   }
 
   async give({ size, note }: StoredCheckpoint, confirmed: number): Promise<readonly NoteSignature[]> {
@@ -90,8 +91,8 @@ export class FileCopy implements CheckpointKeeper {
     return [];
   }
 
-  async #compare({ last }: FileEnd): Promise<number | null> {
-    if (last === null) return null;
+  async #compare({ last }: FileEnd): Promise<void> {
+    if (last === null) return;
     const { path, acceptRewritten } = this.#options;
     const checkpoint = this.#parsed(last);
     if (checkpoint === null) {
@@ -103,12 +104,15 @@ export class FileCopy implements CheckpointKeeper {
     let found: string;
     if (checkpoint.size > size()) {
       found = `\`${path}\` has a checkpoint over ${checkpoint.size} records of this log, which has ${size()} now: it was cut`;
-    } else if ((await rootOver(treeHashes, checkpoint.size)).equals(checkpoint.root)) return null;
+    } else if ((await rootOver(treeHashes, checkpoint.size)).equals(checkpoint.root)) return;
     else {
       found = `the checkpoint over ${checkpoint.size} records in \`${path}\` is of other records than the first ${checkpoint.size} of this log`;
     }
-    if (checkpoint.size === acceptRewritten) return acceptRewritten;
-    throw new RewrittenError(found, checkpoint.size);
+    if (checkpoint.size !== acceptRewritten) throw new RewrittenError(found, checkpoint.size);
+    this.#source.log.write('warn', 'this log goes on though a copy has another past of it, as `acceptRewritten` says', {
+      copy: this.name,
+      cause: found,
+    });
   }
 
   #parsed(line: string): CheckpointText | null {

@@ -45,13 +45,11 @@ export interface AuthenticatorOptions {
 }
 
 // Strangers may come by the ten thousands a second, and all are told the same: these errors are made once.
-const NO_CREDENTIAL = errorOf(
-  'MissingAuthentication',
-  'the request names no credential; send `Authorization: Bearer TOKEN`',
+const NO_CREDENTIAL = Object.freeze(
+  errorOf('MissingAuthentication', 'the request names no credential; send `Authorization: Bearer TOKEN`'),
 );
-const INVALID_TOKEN = new ClavigerError(
-  'UNAUTHENTICATED',
-  'the token is not valid; check that it was copied whole, or make a new one',
+const INVALID_TOKEN = Object.freeze(
+  new ClavigerError('UNAUTHENTICATED', 'the token is not valid; check that it was copied whole, or make a new one'),
 );
 
 /** A token that was right, and for which object. */

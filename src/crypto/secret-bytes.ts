@@ -44,6 +44,19 @@ export class SecretBytes implements Disposable {
     return new SecretBytes(copy);
   }
 
+  /**
+   * This secret to be kept for long: itself where its memory is its own, otherwise a copy in whose favour it is disposed of.
+   *
+   * @throws INTERNAL after it was disposed of
+   */
+  kept(): SecretBytes {
+    const bytes = this.reveal();
+    if (bytes.length === bytes.buffer.byteLength) return this;
+    const copy = this.copy();
+    this[Symbol.dispose]();
+    return copy;
+  }
+
   [Symbol.dispose](): void {
     this.#bytes?.fill(0);
     this.#bytes = null;

@@ -70,7 +70,7 @@ async function failureOf(services: Services, call: Call): Promise<ClavigerError 
   const failed = failureToProve(services, call.proof);
   const error = failed instanceof Promise ? await failed : failed;
   if (error === null || !onlyCounted(services, call.source, error)) return error;
-  return new Promise((_, reject) => countStranger(services, call, error, () => reject(error)));
+  return new Promise((_, reject) => countStranger(services, call, error, (mistake) => reject(mistake ?? error)));
 }
 
 /** Why a proof does not hold; null where it does. */
@@ -87,20 +87,30 @@ export function failureToProve(
 }
 
 /**
- * Has a body go by unread, whose sender is answered without it: of a small one Node takes care once the answer has left. What
- * is larger must not wait in memory meanwhile; what is too large, or may be, ends with its connection.
+ * Has the body of a stranger go by unread, and then `tell` answer. A caller is answered behind its body, as everybody is, so
+ * that nothing of it can be taken for the next request. Only what is too large, or does not say how large it is, is not waited
+ * for: its connection ends with the answer.
  */
-export function letBodyGo(message: IncomingMessage, response: ServerResponse): void {
-  const { 'content-length': length, 'transfer-encoding': coding } = message.headers;
-  const bytes = coding === undefined ? Number(length ?? 0) : Infinity;
-  if (bytes <= UNSEEN_BODY_BYTES_MAX) return;
-  message.resume();
-  if (bytes > BODY_BYTES_MAX) response.setHeader('connection', 'close');
+export function letBodyGo(message: IncomingMessage, response: ServerResponse, tell: () => void): void {
+  if (message.complete) return tell();
+  const { 'content-length': length } = message.headers;
+  if (length !== undefined && Number(length) <= BODY_BYTES_MAX) {
+    message.once('end', tell);
+    return;
+  }
+  response.setHeader('connection', 'close');
+  tell();
 }
 
 /** True of a stranger whose refusal gets no record of its own. */
 export function onlyCounted({ refusals }: Services, source: string | null, { code }: ClavigerError): boolean {
   return code === 'UNAUTHENTICATED' && refusals.counting(source);
+}
+
+/** A mistake of ours that no answer tells of: the operator is told, and the caller's connection ends. */
+export function endWithMistake({ log }: Services, response: ServerResponse, mistake: unknown): void {
+  log.write('error', 'internal error of the server', { cause: mistake instanceof Error ? mistake.stack : mistake });
+  response.destroy();
 }
 
 /**

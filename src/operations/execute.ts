@@ -113,16 +113,26 @@ export async function refuse(
  * is to cost as little as it can.
  *
  * @param error why the caller's credential does not hold
- * @param tell tells the caller so: no record has a place that the answer could name; it must not throw
+ * @param tell tells the caller so: no record has a place that the answer could name. It is given what went wrong in here, of
+ *   which nobody else hears, or null; it must not throw
  */
-export function countStranger(services: Services, call: Call, error: ClavigerError, tell: () => void): void {
-  const { refusals, observer } = services;
+export function countStranger(
+  { refusals, observer }: Services,
+  call: Call,
+  error: ClavigerError,
+  tell: (mistake: unknown) => void,
+): void {
   refusals.recordAlone(call.source);
   refusals.answerInTurn(() => {
-    const observation = observer.begin(null, call);
-    observation.code = error.code;
-    observation.end();
-    tell();
+    let mistake: unknown = null;
+    try {
+      const observation = observer.begin(null, call);
+      observation.code = error.code;
+      observation.end();
+    } catch (thrown) {
+      mistake = thrown;
+    }
+    tell(mistake);
   });
 }
 

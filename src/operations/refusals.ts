@@ -72,7 +72,8 @@ export class RefusalThrottle {
   /** True where the next refusal of this source will only be counted: it, or too many others, had theirs of this second. */
   counting(source: string | null): boolean {
     const count = this.#counts.get(source);
-    return count === undefined ? this.#counts.size >= SOURCES_MAX : count.seen >= this.#singleMax;
+    if (count === undefined && this.#counts.size >= SOURCES_MAX) return true;
+    return (count?.seen ?? 0) >= this.#singleMax;
   }
 
   /** True where this refusal gets a record of its own; otherwise it has been counted. */

@@ -115,7 +115,7 @@ async function cachedWrap(
     bytes,
     make: async (signal) => {
       const made = await makeDataKey(scope, found, version, homes, signal);
-      const value = { ...made, entries: made.entries.map(keptEntry) };
+      const value = kept(made);
       return isComplete(value, homes) ? { value } : { value, ttlMs: INCOMPLETE_TTL_MS };
     },
     copy: copyOfKey,
@@ -134,8 +134,10 @@ function isComplete({ entries }: CachedDataKey, { homes }: VersionHomes): boolea
   return entries.length === homes.length;
 }
 
-function keptEntry({ home, wrap, seal }: WrapEntry): WrapEntry {
-  return { home, wrap: ownBytes(wrap), seal: ownBytes(seal) };
+/** A data key as a cache keeps it. */
+function kept(made: CachedDataKey): CachedDataKey {
+  const entries = made.entries.map(({ home, wrap, seal }) => ({ home, wrap: ownBytes(wrap), seal: ownBytes(seal) }));
+  return { ...made, dataKey: made.dataKey.kept(), entries };
 }
 
 function copyOfKey(cached: CachedDataKey): CachedDataKey {
@@ -244,7 +246,7 @@ async function unwrapDataKey(
           id,
           owner: key.id,
           bytes: null,
-          make: async (signal) => ({ value: await ask(signal) }),
+          make: async (signal) => ({ value: kept(await ask(signal)) }),
           copy: copyOfKey,
           signal: NEVER,
         });

@@ -110,15 +110,10 @@ export async function openKeepers(config: KeepersConfig, kept: KeptLog): Promise
 async function requireContinued(copy: FileCopy, log: Log): Promise<void> {
   const ended = new AbortController();
   const overdue = systemSleep(CHECK_MS_MAX, ended.signal).then(() => {
-    if (ended.signal.aborted) return null;
-    throw new Error(`no answer within ${CHECK_MS_MAX / 1000} s`);
+    if (!ended.signal.aborted) throw new Error(`no answer within ${CHECK_MS_MAX / 1000} s`);
   });
   try {
-    const accepted = await Promise.race([copy.check(), overdue]);
-    if (accepted === null) return;
-    log.write('warn', `the log goes on though \`${copy.name}\` has another past of it, as \`acceptRewritten\` says`, {
-      size: accepted,
-    });
+    await Promise.race([copy.check(), overdue]);
   } catch (error) {
     const { message } = error as Error;
     if (!(error instanceof RewrittenError)) {

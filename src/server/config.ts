@@ -174,7 +174,7 @@ export const configSchema = z.strictObject({
         .max(36_500)
         .default(AUDIT_RETENTION_DAYS)
         .describe(
-          'Days for which principals, addresses and contexts of records are kept at least; older ones can be redacted.',
+          'Days for which principals, addresses and contexts of records are kept at least; older ones can be redacted. Addresses that alerts remember are forgotten so many days after their last use, 35 at least.',
         ),
       sinks: sinksSchema,
       witnesses: z

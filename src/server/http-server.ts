@@ -12,7 +12,7 @@ import { createSecureContext } from 'node:tls';
 import { promisify } from 'node:util';
 import { ClavigerError } from '../errors.ts';
 import { refuseAwsKms, serveAwsKms } from '../gateways/aws-kms/gateway.ts';
-import { sourceOf, type HttpRequest } from '../gateways/http-call.ts';
+import { endWithMistake, sourceOf, type HttpRequest } from '../gateways/http-call.ts';
 import { jwksOfTenant } from '../gateways/jwks/gateway.ts';
 import { refuseRest, serveRest, turnAway } from '../gateways/rest/gateway.ts';
 import { docsPage } from '../gateways/rest/docs.ts';
@@ -121,9 +121,14 @@ function answering(services: Services): (message: IncomingMessage, response: Ser
   const pages = publicPages(services);
   const reader = new RequestReader();
   return (message, response) => {
-    const turned = isCounted(message) ? turnAway(services, message, response) : false;
-    if (turned instanceof Promise) void turned.then((away) => away || read(message, response));
-    else if (!turned) read(message, response);
+    const failed = (mistake: unknown): void => endWithMistake(services, response, mistake);
+    try {
+      const turned = isCounted(message) ? turnAway(services, message, response) : false;
+      if (turned instanceof Promise) turned.then((away) => away || read(message, response)).catch(failed);
+      else if (!turned) read(message, response);
+    } catch (mistake) {
+      failed(mistake);
+    }
   };
 
   /** True where a stranger would only be counted: then it is looked who calls before anything is read. */
@@ -150,11 +155,8 @@ function answering(services: Services): (message: IncomingMessage, response: Ser
         return;
       }
       const answered = unread === null ? answer(request, response) : refuseUnread(request, response, unread);
-      answered.catch((error: unknown) => {
-        // Gateways answer with every error; what comes here is a mistake of ours.
-        services.log.write('error', 'internal error of the server', { cause: (error as Error).stack });
-        response.destroy();
-      });
+      // Gateways answer with every error; what comes here is a mistake of ours.
+      answered.catch((mistake: unknown) => endWithMistake(services, response, mistake));
     });
   }
 

@@ -1,7 +1,7 @@
 /**
  * Reads requests to their end, within limits for each body and for all that are coming at once.
  *
- * A body is read before anybody is authenticated, so whatever strangers send must cost little: a body is held in one piece
+ * A body is read before anybody is authenticated (but for addresses that are refused over and over, whose bodies are not read at all), so whatever strangers send must cost little: a body is held in one piece
  * of memory, however small the pieces are in which it comes, and where too much is under way at once, the body that has
  * been coming the longest is given up.
  *

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
+import { bufferBytes } from '../support/held-bytes.ts';
 import { until } from '../support/until.ts';
 import { startTestServer, type TestAnswer, type TestServer } from '../support/server.ts';
 
@@ -85,20 +86,45 @@ describe('of many strangers', () => {
     caller.socket.destroy();
   });
 
-  test('who is refused over and over is turned away before it has sent its body, and may go on with a token', async () => {
+  test('a body that comes late is waited for, and what stands behind it is answered as a request of its own', async () => {
+    await flooded();
+    for (const body of [BODY, 'x'.repeat(600_000)]) {
+      const caller = await Caller.connect(server);
+      caller.socket.write(head('nonsense', `content-length: ${body.length}`));
+      await turns();
+      assert.equal(caller.received, '');
+      caller.socket.write(body.slice(0, 5));
+      await turns();
+      assert.equal(caller.received, '');
+      assert.deepEqual(await caller.send(body.slice(5) + request(server.token), 2), [401, 200]);
+      caller.socket.destroy();
+    }
+  });
+
+  test('a body in pieces that do not say how many there are is refused where it has come, and its connection kept', async () => {
     await flooded();
     const caller = await Caller.connect(server);
-    assert.deepEqual(await caller.send(head('nonsense', `content-length: ${BODY.length}`)), [401]);
-    assert.deepEqual(await caller.send(BODY + request(server.token)), [200]);
+    const chunked = `${head(null, 'transfer-encoding: chunked')}5\r\nhello\r\n0\r\n\r\n`;
+    assert.deepEqual(await caller.send(chunked + request(server.token), 2), [401, 200]);
     caller.socket.destroy();
   });
 
-  test('a large body of such a caller goes by, and what comes behind it is answered', async () => {
+  test('a caller that sends on and on and takes no answer has nothing of its bodies held', async () => {
     await flooded();
     const caller = await Caller.connect(server);
-    assert.deepEqual(await caller.send(head('nonsense', 'content-length: 600000')), [401]);
-    assert.deepEqual(await caller.send('x'.repeat(600_000) + request(server.token)), [200]);
+    const body = 'x'.repeat(16_000);
+    const one = head(null, `content-length: ${body.length}`) + body;
+    const before = bufferBytes();
+    caller.socket.pause();
+    for (let sent = 0; sent < 3000; sent++) {
+      if (!caller.socket.write(one)) await turns(2);
+      if (caller.socket.writableLength > 4_000_000) break;
+    }
+    await turns(20);
+    const theirs = caller.socket.writableLength;
+    const held = bufferBytes() - before - theirs;
     caller.socket.destroy();
+    assert.ok(held < 2_000_000, `${held} bytes are held`);
   });
 
   for (const length of ['content-length: 1048577', 'content-length: 99999999999', 'transfer-encoding: chunked']) {
@@ -192,6 +218,11 @@ function request(token: string | null): string {
 function head(token: string | null, length: string): string {
   const authorization = token === null ? '' : `authorization: Bearer ${token}\r\n`;
   return `POST /v1/keys/${key}:sign HTTP/1.1\r\nhost: kms\r\n${authorization}${length}\r\n\r\n`;
+}
+
+/** Lets the server, which is in this process, do what it can do by now. */
+async function turns(count = 5): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 /** From now on, and for what is left of this second, refusals of our address are only counted. */

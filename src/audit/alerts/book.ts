@@ -33,6 +33,8 @@ export const PRINCIPALS_MAX = 20_000;
 export const COUNTS_MAX = 20_000;
 /** Alerts of one rule that stand at a time; those beyond become one, of the subject `OTHERS`. */
 export const ALERTS_PER_RULE_MAX = 100;
+/** An address is remembered for so many days at least: where it were forgotten sooner, a monthly job would be new each time. */
+export const ADDRESS_DAYS_MIN = 35;
 export const OTHERS = 'others';
 /** A window is counted in so many slices: it slides by one of them. */
 const SLICES = 12;
@@ -62,14 +64,14 @@ type Sources = Readonly<Record<string, number>>;
 export interface AlertBookOptions {
   readonly rules: RuleBook;
   readonly reminderMs: number;
-  /** Addresses that were last used longer ago are forgotten: as long as the log keeps them. */
+  /** Days for which the log keeps the addresses of callers. */
   readonly retentionDays: number;
 }
 
 export class AlertBook {
   readonly #rules: RuleBook;
   readonly #reminderMs: number;
-  readonly #retentionDays: number;
+  readonly #addressDays: number;
   readonly #alerts: KeptMap<Alert>;
   readonly #counts: KeptMap<Count>;
   readonly #sources: KeptMap<Sources>;
@@ -80,7 +82,7 @@ export class AlertBook {
   constructor({ rules, reminderMs, retentionDays }: AlertBookOptions, rows: readonly AlertStateRow[] = []) {
     this.#rules = rules;
     this.#reminderMs = reminderMs;
-    this.#retentionDays = retentionDays;
+    this.#addressDays = Math.max(retentionDays, ADDRESS_DAYS_MIN);
     this.#alerts = new KeptMap('alert', rules.size * (ALERTS_PER_RULE_MAX + 1), rows);
     this.#counts = new KeptMap('count', COUNTS_MAX, rows);
     this.#sources = new KeptMap('sources', PRINCIPALS_MAX, rows);
@@ -143,7 +145,7 @@ export class AlertBook {
       const rule = this.#rules.get((JSON.parse(name) as [RuleId])[0]);
       if (rule?.kind !== 'records' || sliceAt(rule, nowMs) >= slice + SLICES) this.#counts.delete(name);
     }
-    this.#forgetSources(Math.floor(nowMs / DAY_MS) - this.#retentionDays);
+    this.#forgetSources(Math.floor(nowMs / DAY_MS) - this.#addressDays);
     return notices;
   }
 

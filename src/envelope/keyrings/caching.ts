@@ -81,7 +81,8 @@ export class CachingKeyring implements Keyring, Disposable {
     const context = { ...request.context };
     const make = async (stop: AbortSignal): Promise<{ readonly value: WrappedDataKey; readonly ttlMs?: number }> => {
       const made = await this.#keyring.wrap({ ...request, context, signal: stop });
-      const value = { ...made, encryptedDataKeys: made.encryptedDataKeys.map(keptEntry) };
+      const encryptedDataKeys = made.encryptedDataKeys.map(keptEntry);
+      const value = { ...made, dataKey: made.dataKey.kept(), encryptedDataKeys };
       return value.missing.length === 0 ? { value } : { value, ttlMs: INCOMPLETE_TTL_MS };
     };
     const id = this.#id('wrap', request, context, []);
@@ -97,7 +98,8 @@ export class CachingKeyring implements Keyring, Disposable {
     // Called before this method returns, or never, as uses of opening are not counted: so the copies are of what was given.
     const make = async (stop: AbortSignal): Promise<{ readonly value: UnwrappedDataKey }> => {
       const copies = { context: { ...context }, encryptedDataKeys: encryptedDataKeys.map(entryOf) };
-      return { value: await this.#keyring.unwrap({ ...request, ...copies, signal: stop }) };
+      const made = await this.#keyring.unwrap({ ...request, ...copies, signal: stop });
+      return { value: { dataKey: made.dataKey.kept(), opened: keptEntry(made.opened) } };
     };
     const id = this.#id('unwrap', request, context, encryptedDataKeys);
     const copy = (made: Cached): UnwrappedDataKey => ({ ...(made as UnwrappedDataKey), dataKey: made.dataKey.copy() });

@@ -18,6 +18,7 @@ import type { Services } from '../../operations/services.ts';
 import { encodeBytes, ROUTES, type Route, type RouteName } from '../../wire/index.ts';
 import {
   callOf,
+  endWithMistake,
   failureToProve,
   letBodyGo,
   onlyCounted,
@@ -59,7 +60,7 @@ export async function serveRest(services: Services, request: HttpRequest, respon
 }
 
 /**
- * Turns away a stranger whose refusal would only be counted, before its body is read: `true` where it is gone, and is told
+ * Turns away a stranger whose refusal would only be counted, without a look at its body: `true` where it is gone, and is told
  * when its turn comes. A flood is to cost the event loop little more than what HTTP itself costs.
  *
  * @param message whose body nobody has begun to read
@@ -73,15 +74,18 @@ export function turnAway(
   const away = (error: ClavigerError | null): boolean => {
     if (error === null || !onlyCounted(services, sourceOf(message), error)) return false;
     const call = callOf(services, message, 'rest', proof);
-    letBodyGo(message, response);
-    countStranger(services, call, error, () => {
+    // From now on nothing of it is held, however long the answer has to wait.
+    message.resume();
+    const send = (): void => {
       try {
         sendProblem(services, response, call, error);
       } catch (mistake) {
-        // Of ours, and nobody above would catch it.
-        services.log.write('error', 'internal error of the server', { cause: (mistake as Error).stack });
-        response.destroy();
+        endWithMistake(services, response, mistake);
       }
+    };
+    countStranger(services, call, error, (mistake) => {
+      if (mistake === null) letBodyGo(message, response, send);
+      else endWithMistake(services, response, mistake);
     });
     return true;
   };
@@ -113,7 +117,7 @@ function sendProblem(services: Services, response: ServerResponse, call: Call, t
   send(response, call, error.http, headers, `${problemWithout(error)},"requestId":"${call.requestId}"}`);
 }
 
-/** What refusals for one error have in common: those of a flood all say the same. */
+/** What refusals for errors that are made once have in common: those of a flood all say the same. */
 const problems = new WeakMap<ClavigerError, string>();
 
 /** The JSON of a problem (RFC 9457), but for the request's id and the last brace. */
@@ -128,7 +132,7 @@ function problemWithout(error: ClavigerError): string {
     code: error.code,
     ...(error.reason === undefined ? {} : { reason: error.reason }),
   }).slice(0, -1);
-  problems.set(error, text);
+  if (Object.isFrozen(error)) problems.set(error, text);
   return text;
 }
 

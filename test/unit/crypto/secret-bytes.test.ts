@@ -53,3 +53,15 @@ test('a copy has an owner and memory of its own', () => {
   assert.equal(copy.reveal().toString(), 'secret');
   assert.throws(() => secret.copy(), { code: 'INTERNAL' });
 });
+
+test('what is kept is the secret itself where its memory is its own, and otherwise a copy, and the secret is gone', () => {
+  const own = new SecretBytes(Buffer.alloc(6, 's'));
+  assert.equal(own.kept(), own);
+  const bytes = Buffer.from('secret');
+  const shared = new SecretBytes(bytes);
+  const kept = shared.kept();
+  assert.equal(kept.reveal().toString(), 'secret');
+  assert.equal(kept.reveal().buffer.byteLength, 6);
+  assert.deepEqual([...bytes], [0, 0, 0, 0, 0, 0]);
+  assert.throws(() => shared.kept(), { code: 'INTERNAL' });
+});

@@ -77,6 +77,7 @@ test('beyond a thousand sources all others share one count, so that many address
 
 test('with none to be recorded alone, all are counted', () => {
   const { throttle: refusals, flushed } = throttle(0);
+  assert.equal(refusals.counting('a'), true);
   assert.equal(refusals.recordAlone('a'), false);
   refusals.flush();
   assert.deepEqual(

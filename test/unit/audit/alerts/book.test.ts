@@ -7,6 +7,7 @@ import {
   ALERTS_PER_RULE_MAX,
   networkOf,
   OTHERS,
+  ADDRESS_DAYS_MIN,
   SOURCES_PER_PRINCIPAL_MAX,
 } from '../../../../src/audit/alerts/book.ts';
 import { ruleBook, RULE_IDS, RULES, watchedBy, type Rule, type RuleId } from '../../../../src/audit/alerts/rules.ts';
@@ -368,6 +369,18 @@ suite('new-source', () => {
     assert.deepEqual(told(alerts, [], [used('10.0.0.2', day), used('10.0.0.1', day)]), [
       `firing new-source ${TOKEN} from 10.0.0.1`,
     ]);
+  });
+
+  test('remembers for 35 days, however short the retention is', () => {
+    const rules = ruleBook({});
+    const alerts = new AlertBook({ rules, reminderMs: REMINDER_MS, retentionDays: 0 });
+    alerts.take([], [sighting()]);
+    const again = (day: number): string[] => {
+      alerts.pass(NOW + day * DAY_MS);
+      return told(alerts, [], [sighting({ timeMs: NOW + day * DAY_MS })]);
+    };
+    assert.deepEqual(again(ADDRESS_DAYS_MIN), []);
+    assert.deepEqual(again(2 * ADDRESS_DAYS_MIN + 1), [`firing new-source ${TOKEN} from ${ADDRESS}`]);
   });
 
   test('does not learn the next address of a principal without a word whose addresses are all forgotten', () => {
