@@ -146,19 +146,25 @@ describe('what was verified before', () => {
 });
 
 describe('a witness', () => {
-  test('that cosigned is told, with its time; one that did not is a finding', async () => {
-    const witness = fixtureKey('witness.example.com', 4);
-    const files = fixtureFiles(records, key);
-    const note = cosigned(files.get('checkpoint')!.toString(), witness, 1769860800);
-    files.set('checkpoint', Buffer.from(note));
-    writeFiles(join(folder, 'witnessed'), files);
-    const good = await verify(['witnessed', '--key', 'log.key', '--witness', witness.vkey]);
-    assert.equal(good.code, 0, good.stdout);
-    assert.match(good.stdout, /witness {12}witness\.example\.com: size 300, at 2026-01-31T12:00:00\.000Z/);
-    const { code, stdout } = await verify(['now', '--key', 'log.key', '--witness', witness.vkey]);
-    assert.equal(code, 1);
-    assert.match(stdout, /^unwitnessed: the witness `witness\.example\.com` \([0-9a-f]{8}\) cosigned no checkpoint/m);
-  });
+  for (const [kind, type] of [
+    ['Ed25519', 4],
+    ['ML-DSA-44', 6],
+  ] as const) {
+    test(`with an ${kind} key that cosigned is told, with its time; one that did not is a finding`, async () => {
+      const witness = fixtureKey('witness.example.com', type);
+      const files = fixtureFiles(records, key);
+      const note = cosigned(files.get('checkpoint')!.toString(), witness, 1769860800);
+      files.set('checkpoint', Buffer.from(note));
+      const witnessed = `witnessed-${kind}`;
+      writeFiles(join(folder, witnessed), files);
+      const good = await verify([witnessed, '--key', 'log.key', '--witness', witness.vkey]);
+      assert.equal(good.code, 0, good.stdout);
+      assert.match(good.stdout, /witness {12}witness\.example\.com: size 300, at 2026-01-31T12:00:00\.000Z/);
+      const { code, stdout } = await verify(['now', '--key', 'log.key', '--witness', witness.vkey]);
+      assert.equal(code, 1);
+      assert.match(stdout, /^unwitnessed: the witness `witness\.example\.com` \([0-9a-f]{8}\) cosigned no checkpoint/m);
+    });
+  }
 });
 
 describe('a receipt', () => {
@@ -194,7 +200,7 @@ describe('a command line that cannot be meant', () => {
       ],
       [
         ['now', '--key', 'log.key', '--witness', key.vkey],
-        /--witness gives is not the Ed25519 verifier key of a witness/,
+        /--witness gives is not the Ed25519 or ML-DSA-44 verifier key of a witness/,
       ],
       [['http://127.0.0.1:1', '--key', 'log.key'], /no token is known for http:\/\/127\.0\.0\.1:1/],
     ] as const) {

@@ -38,10 +38,10 @@ export interface LogOptions {
   readonly redaction?: { readonly at: number; readonly from: number; readonly to: number };
 }
 
-/** An Ed25519 key of a log (type 1) or a witness (type 4). */
-export function fixtureKey(name: string = ORIGIN, type = 1): FixtureKey {
-  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
-  const raw = Buffer.from(publicKey.export({ format: 'jwk' }).x!, 'base64url');
+/** An Ed25519 key of a log (type 1) or a witness (type 4), or an ML-DSA-44 key of a witness (type 6). */
+export function fixtureKey(name: string = ORIGIN, type: 1 | 4 | 6 = 1): FixtureKey {
+  const { privateKey, publicKey } = type === 6 ? generateKeyPairSync('ml-dsa-44') : generateKeyPairSync('ed25519');
+  const raw = publicKey.export({ format: 'der', type: 'spki' }).subarray(type === 6 ? -1312 : -32);
   const material = Buffer.concat([Buffer.of(type), raw]);
   const id = sha256(Buffer.from(`${name}\n`), material).subarray(0, 4);
   return { name, privateKey, id, vkey: `${name}+${id.toString('hex')}+${material.toString('base64')}` };
@@ -230,8 +230,21 @@ export function cosigned(note: string, witness: FixtureKey, time: number): strin
   const text = note.slice(0, note.lastIndexOf('\n\n') + 1);
   const stamp = Buffer.alloc(8);
   stamp.writeBigUInt64BE(BigInt(time));
-  const signature = sign(null, Buffer.from(`cosignature/v1\ntime ${time}\n${text}`), witness.privateKey);
+  const signed =
+    witness.privateKey.asymmetricKeyType === 'ed25519'
+      ? Buffer.from(`cosignature/v1\ntime ${time}\n${text}`)
+      : Buffer.from(wholeTree(witness.name, time, text), 'latin1');
+  const signature = sign(null, signed, witness.privateKey);
   return note + signatureLine(witness, Buffer.concat([stamp, signature]));
+}
+
+/** What ML-DSA signs (C2SP tlog-cosignature): `subtree/v1` over the whole tree, a character for each byte. */
+function wholeTree(witness: string, time: number, text: string): string {
+  const [origin = '', size = '', root = ''] = text.split('\n');
+  const bytes = (value: number): string => Buffer.from(value.toString(16).padStart(16, '0'), 'hex').toString('latin1');
+  const named = (name: string): string => String.fromCharCode(name.length) + name;
+  const head = Buffer.from(root, 'base64').toString('latin1');
+  return `subtree/v1\n\0${named(witness)}${bytes(time)}${named(origin)}${bytes(0)}${bytes(Number(size))}${head}`;
 }
 
 function signatureLine({ name, id }: FixtureKey, signature: Buffer): string {

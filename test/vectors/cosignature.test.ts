@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import * as verifier from '../../src/audit/verifier/note.ts';
 import {
   COSIGNATURE_TYPES,
   isBy,
@@ -54,6 +55,20 @@ describe('C2SP tlog-cosignature: a signature made by transparency-dev/formats', 
       const later = Buffer.from(signature!.signature);
       later.writeBigUInt64BE(later.readBigUInt64BE() + 1n);
       assert.equal(verifySignature(note.text, { ...signature!, signature: later }, key), false);
+    });
+
+    test(`of a witness with ${name} verifies by the code of auditors, which is another`, () => {
+      const witness = verifier.parseVerifierKey(witnessKey, 'witness');
+      const cosignedAt = (text: string): number | null =>
+        verifier.cosignedAt(verifier.parseNote(Buffer.from(text + line)), witness);
+      assert.equal(cosignedAt(vectors.checkpoint), Number(timestampOf(signature!, key)));
+      for (const other of [
+        vectors.checkpoint.replace('\n5\n', '\n6\n'),
+        vectors.checkpoint.replace('CQkJ', 'CQkK'),
+        vectors.checkpoint.replace('vectors', 'vectorz'),
+      ]) {
+        assert.throws(() => cosignedAt(other), /has a cosignature of the witness `.*` that does not verify/);
+      }
     });
 
     test(`of a witness with ${name} is found again under the checkpoint`, () => {

@@ -156,44 +156,46 @@ describe('a checkpoint', () => {
   });
 });
 
-describe('a cosignature', () => {
-  const key = fixtureKey('example.com/log');
-  const witness = fixtureKey('witness.example.com/w1', 4);
-  const vkey = parseVerifierKey(witness.vkey, 'witness');
-  const note = checkpointNote(key, 3, treeHead([]));
+for (const type of [4, 6] as const) {
+  describe(`a cosignature of type ${type}`, () => {
+    const key = fixtureKey('example.com/log');
+    const witness = fixtureKey('witness.example.com/w1', type);
+    const vkey = parseVerifierKey(witness.vkey, 'witness');
+    const note = checkpointNote(key, 3, treeHead([]));
 
-  test('has the form of the example', () => {
-    const [, line] = parseNote(Buffer.from(COSIGNED)).signatures;
-    assert.deepEqual([line!.name, line!.keyId, line!.signature.length], ['witness.example.com/w1', '8d66cf3f', 72]);
-    // "time 1679315147"
-    assert.equal(line!.signature.readBigUInt64BE(), 1679315147n);
-  });
+    test('has the form of the example', () => {
+      const [, line] = parseNote(Buffer.from(COSIGNED)).signatures;
+      assert.deepEqual([line!.name, line!.keyId, line!.signature.length], ['witness.example.com/w1', '8d66cf3f', 72]);
+      // "time 1679315147"
+      assert.equal(line!.signature.readBigUInt64BE(), 1679315147n);
+    });
 
-  test('of the witness is found, the latest of them, and none where there is none', () => {
-    const twice = cosigned(cosigned(note, witness, 1679315147), witness, 1679315100);
-    assert.equal(cosignedAt(parseNote(Buffer.from(twice)), vkey), 1679315147);
-    assert.equal(cosignedAt(parseNote(Buffer.from(note)), vkey), null);
-  });
+    test('of the witness is found, the latest of them, and none where there is none', () => {
+      const twice = cosigned(cosigned(note, witness, 1679315147), witness, 1679315100);
+      assert.equal(cosignedAt(parseNote(Buffer.from(twice)), vkey), 1679315147);
+      assert.equal(cosignedAt(parseNote(Buffer.from(note)), vkey), null);
+    });
 
-  test('does not stand in the way of the signature of the log', () => {
-    assert.equal(verdictOf(parseNote(Buffer.from(cosigned(note, witness, 5))), parseVerifierKey(key.vkey)), 'signed');
-  });
+    test('does not stand in the way of the signature of the log', () => {
+      assert.equal(verdictOf(parseNote(Buffer.from(cosigned(note, witness, 5))), parseVerifierKey(key.vkey)), 'signed');
+    });
 
-  test('with another time, another text or another length is refused', () => {
-    const line = cosigned(note, witness, 1679315147).slice(note.length);
-    const bytes = Buffer.from(line.split(' ')[2]!, 'base64');
-    const retimed = Buffer.from(bytes);
-    retimed[11]! ^= 1;
-    const other = checkpointNote(key, 4, treeHead([]));
-    for (const wrong of [
-      note + line.replace(bytes.toString('base64'), retimed.toString('base64')),
-      note + line.replace(bytes.toString('base64'), bytes.subarray(0, -1).toString('base64')),
-      other + line,
-    ]) {
-      assert.throws(() => cosignedAt(parseNote(Buffer.from(wrong)), vkey), /does not verify/);
-    }
+    test('with another time, another text or another length is refused', () => {
+      const line = cosigned(note, witness, 1679315147).slice(note.length);
+      const bytes = Buffer.from(line.split(' ')[2]!, 'base64');
+      const retimed = Buffer.from(bytes);
+      retimed[11]! ^= 1;
+      const other = checkpointNote(key, 4, treeHead([]));
+      for (const wrong of [
+        note + line.replace(bytes.toString('base64'), retimed.toString('base64')),
+        note + line.replace(bytes.toString('base64'), bytes.subarray(0, -1).toString('base64')),
+        other + line,
+      ]) {
+        assert.throws(() => cosignedAt(parseNote(Buffer.from(wrong)), vkey), /does not verify/);
+      }
+    });
   });
-});
+}
 
 describe('tlog-tiles', () => {
   test('its paths are those of the specification', () => {
