@@ -45,10 +45,10 @@ export interface AuthenticatorOptions {
 }
 
 // Strangers may come by the ten thousands a second, and all are told the same: these errors are made once.
-const NO_CREDENTIAL = Object.freeze(
+const NO_CREDENTIAL: ClavigerError = Object.freeze(
   errorOf('MissingAuthentication', 'the request names no credential; send `Authorization: Bearer TOKEN`'),
 );
-const INVALID_TOKEN = Object.freeze(
+const INVALID_TOKEN: ClavigerError = Object.freeze(
   new ClavigerError('UNAUTHENTICATED', 'the token is not valid; check that it was copied whole, or make a new one'),
 );
 

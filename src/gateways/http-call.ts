@@ -70,7 +70,9 @@ async function failureOf(services: Services, call: Call): Promise<ClavigerError 
   const failed = failureToProve(services, call.proof);
   const error = failed instanceof Promise ? await failed : failed;
   if (error === null || !onlyCounted(services, call.source, error)) return error;
-  return new Promise((_, reject) => countStranger(services, call, error, (mistake) => reject(mistake ?? error)));
+  return new Promise((_, reject) =>
+    countStranger(services, call, error, (mistake) => reject(toClavigerError(mistake ?? error))),
+  );
 }
 
 /** Why a proof does not hold; null where it does. */
