@@ -53,6 +53,23 @@ for (const { spec, algorithm, input, kind } of CASES) {
   });
 }
 
+for (const [kind, input] of [
+  ['message', { message: MESSAGE }],
+  ['digest', { digest: Buffer.alloc(32, 0x5a) }],
+] as const) {
+  test(`RSA-2048: a PSS signature over a ${kind} is not valid without its leading zero, nor with one more`, async () => {
+    const { handle, spki } = await keyOf('RSA-2048');
+    let signature: Uint8Array;
+    // One in 256 begins with a zero.
+    do signature = await sign(handle, 'RSASSA_PSS_SHA_256', input);
+    while (signature[0] !== 0);
+    const valid = (bytes: Uint8Array): Promise<boolean> => verify('RSA-2048', spki, 'RSASSA_PSS_SHA_256', input, bytes);
+    assert.equal(await valid(signature), true);
+    assert.equal(await valid(signature.subarray(1)), false);
+    assert.equal(await valid(Buffer.concat([Buffer.of(0), signature])), false);
+  });
+}
+
 for (const spec of ['RSA-2048', 'P-256', 'P-384', 'P-521', 'secp256k1', 'Ed25519', 'ML-DSA-44'] as const) {
   test(`${spec}: a signature is not valid for another key`, async () => {
     const { handle } = await keyOf(spec);
