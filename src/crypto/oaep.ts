@@ -59,6 +59,8 @@ export async function oaepDecrypt(
   ciphertext: Uint8Array,
 ): Promise<Buffer> {
   const opener = openerOf(key, HASHES[hashOf(spec, algorithm)]);
+  // RFC 8017, section 7.1.2, step 1: OpenSSL takes one without its leading zero bytes as well.
+  if (ciphertext.length !== modulusBytes(key)) throw invalidCiphertext();
   return slowTurns.run(async () => {
     try {
       return Buffer.from(await subtle.decrypt({ name: 'RSA-OAEP' }, opener, ciphertext as Uint8Array<ArrayBuffer>));
