@@ -86,8 +86,10 @@ export function unwrapImport(
   const key = createPrivateKey({ key: privateKeyPkcs8.reveal(), format: 'der', type: 'pkcs8' });
   const oaep = { key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: hash };
   try {
-    if (!aesKeyWrap) return new SecretBytes(privateDecrypt(oaep, wrapped));
     const splitAt = modulusBytes(key);
+    // RFC 8017, section 7.1.2, step 1: OpenSSL takes a ciphertext without its leading zero bytes as well.
+    if (!aesKeyWrap && wrapped.length !== splitAt) throw invalidCiphertext();
+    if (!aesKeyWrap) return new SecretBytes(privateDecrypt(oaep, wrapped));
     using aesKey = new SecretBytes(privateDecrypt(oaep, wrapped.subarray(0, splitAt)));
     return unwrapPadded(aesKey, wrapped.subarray(splitAt));
   } catch {

@@ -140,6 +140,8 @@ class RawRsaKey implements WrappingKey {
     }
     return firstThatOpens(entries, bytes, ({ ciphertext }) =>
       slowTurns.run(async () => {
+        // RFC 8017, sections 7.1.2 and 7.2.2, step 1: OpenSSL takes one without its leading zero bytes as well.
+        if (ciphertext.length !== modulusBytes(key)) return null;
         try {
           return this.#padding.hash === null ? openPkcs1(key, ciphertext) : await this.#openOaep(key, ciphertext);
         } catch {
