@@ -187,7 +187,8 @@ describe('encryption', () => {
 describe('asynchronous lanes', () => {
   test('mix no call with another', async (t) => {
     if ((await peer(t)) === null) return;
-    const many = await openOn(hsm.config({ name: 'many', hosts: 1, lanes: 6 }), listener(), { asynchronous: true });
+    const told = listener();
+    const many = await openOn(hsm.config({ name: 'many', hosts: 1, lanes: 6 }), told, { asynchronous: true });
     try {
       const aes = await make('AES-256-GCM', 'encrypt-decrypt');
       const rsa = await make('RSA-2048', 'encrypt-decrypt');
@@ -201,6 +202,7 @@ describe('asynchronous lanes', () => {
         assert.deepEqual((await cipher!.decrypt('RSAES_OAEP_SHA_1', sealed.value, {}, soon)).value, dataKey);
       };
       await Promise.all(Array.from({ length: 150 }, (_, at) => round(at)));
+      assert.deepEqual(told.lines, [], 'no host has ended meanwhile');
     } finally {
       await many.close();
     }

@@ -77,7 +77,7 @@ async function start(id: number, body: Buffer): Promise<void> {
   try {
     const request = JSON.parse(body.toString()) as StartRequest;
     const { asynchronous, readWrite, inputBytesMax } = request;
-    const library = await loadLibrary(request.library);
+    const library = await loadLibrary(request.library, { threads: asynchronous });
     const { pkcs11 } = library;
     const { slot, facts } = findToken(pkcs11, request);
     // This session stays open and idle: a module may log out when the last session closes.

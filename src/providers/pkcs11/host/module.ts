@@ -27,8 +27,16 @@ export interface Library {
   readonly names: Pkcs11;
 }
 
-/** @throws Refusal where the library cannot be loaded, or does not come up */
-export async function loadLibrary(path: string): Promise<Library> {
+/** `CKF_OS_LOCKING_OK` of PKCS #11 3.1, section 5.4: calls come from several threads, and the library locks as the system does. */
+const OS_LOCKING_OK = 0x02;
+
+/**
+ * Loads a library and makes it ready.
+ *
+ * @param threads whether calls come from several threads at a time: a library that is not told so need lock nothing
+ * @throws Refusal where the library cannot be loaded, or does not come up
+ */
+export async function loadLibrary(path: string, { threads = false } = {}): Promise<Library> {
   const names = (await import('pkcs11js')).default;
   const pkcs11 = new names.PKCS11();
   try {
@@ -40,7 +48,7 @@ export async function loadLibrary(path: string): Promise<Library> {
     });
   }
   try {
-    pkcs11.C_Initialize();
+    pkcs11.C_Initialize(threads ? { flags: OS_LOCKING_OK } : undefined);
   } catch (cause) {
     const native = nativeOf(cause);
     throw new Refusal({
