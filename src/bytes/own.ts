@@ -7,7 +7,7 @@
  * @module
  */
 
-/** A copy that shares its memory with nothing. */
+/** A copy that shares its memory with nothing. Not for secrets: V8 moves what is small, and leaves copies; see `SecretBytes.kept`. */
 export function ownBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(bytes);
 }
