@@ -100,19 +100,24 @@ export class FileCopy implements CheckpointKeeper {
         `\`${path}\` ends with what is no checkpoint of this log, ${this.#source.key.name}; if it is of another log, name another file`,
       );
     }
-    const { size, treeHashes } = this.#source;
-    let found: string;
-    if (checkpoint.size > size()) {
-      found = `\`${path}\` has a checkpoint over ${checkpoint.size} records of this log, which has ${size()} now: it was cut`;
-    } else if ((await rootOver(treeHashes, checkpoint.size)).equals(checkpoint.root)) return;
-    else {
-      found = `the checkpoint over ${checkpoint.size} records in \`${path}\` is of other records than the first ${checkpoint.size} of this log`;
-    }
+    const found = await this.#contradiction(checkpoint);
+    if (found === null) return;
     if (checkpoint.size !== acceptRewritten) throw new RewrittenError(found, checkpoint.size);
     this.#source.log.write('warn', 'this log goes on though a copy has another past of it, as `acceptRewritten` says', {
       copy: this.name,
       cause: found,
     });
+  }
+
+  /** How the log differs from a checkpoint of its past, in words; null where it continues it. */
+  async #contradiction({ size: copied, root }: CheckpointText): Promise<string | null> {
+    const { path } = this.#options;
+    const { size, treeHashes } = this.#source;
+    if (copied > size()) {
+      return `\`${path}\` has a checkpoint over ${copied} records of this log, which has ${size()} now: it was cut`;
+    }
+    if ((await rootOver(treeHashes, copied)).equals(root)) return null;
+    return `the checkpoint over ${copied} records in \`${path}\` is of other records than the first ${copied} of this log`;
   }
 
   #parsed(line: string): CheckpointText | null {

@@ -116,6 +116,14 @@ export function modulusBytes(key: KeyObject): number {
   return Math.ceil(key.asymmetricKeyDetails!.modulusLength! / 8);
 }
 
+/**
+ * Whether a signature or ciphertext of RSA is as long as the modulus: RFC 8017, step 1 of sections 7.1.2, 7.2.2, 8.1.2 and 8.2.2.
+ * OpenSSL takes ciphertexts and PSS signatures without their leading zero bytes as well, so that one in 256 would have two forms.
+ */
+export function isModulusLong(key: KeyObject, bytes: Uint8Array): boolean {
+  return bytes.length === modulusBytes(key);
+}
+
 /** RFC 7638, section 3.2; RFC 8037, section 2; AKP as the JOSE registration of ML-DSA has it. Sorted by name. */
 const THUMBPRINT_MEMBERS: ReadonlyMap<string, readonly string[]> = new Map([
   ['AKP', ['alg', 'kty', 'pub']],

@@ -19,7 +19,7 @@ import { promisify } from 'node:util';
 import { ClavigerError, invalidCiphertext } from '../errors.ts';
 import { IMPORT_ALGORITHMS, type ImportAlgorithmName } from '../model/algorithm.ts';
 import type { Random } from '../ports/random.ts';
-import { modulusBytes } from './key-material.ts';
+import { isModulusLong, modulusBytes } from './key-material.ts';
 import { SecretBytes } from './secret-bytes.ts';
 
 export type ImportKeyBits = 2048 | 3072 | 4096;
@@ -86,10 +86,11 @@ export function unwrapImport(
   const key = createPrivateKey({ key: privateKeyPkcs8.reveal(), format: 'der', type: 'pkcs8' });
   const oaep = { key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: hash };
   try {
+    if (!aesKeyWrap) {
+      if (!isModulusLong(key, wrapped)) throw invalidCiphertext();
+      return new SecretBytes(privateDecrypt(oaep, wrapped));
+    }
     const splitAt = modulusBytes(key);
-    // RFC 8017, section 7.1.2, step 1: OpenSSL takes a ciphertext without its leading zero bytes as well.
-    if (!aesKeyWrap && wrapped.length !== splitAt) throw invalidCiphertext();
-    if (!aesKeyWrap) return new SecretBytes(privateDecrypt(oaep, wrapped));
     using aesKey = new SecretBytes(privateDecrypt(oaep, wrapped.subarray(0, splitAt)));
     return unwrapPadded(aesKey, wrapped.subarray(splitAt));
   } catch {

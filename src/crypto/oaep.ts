@@ -7,7 +7,7 @@ import { constants, publicEncrypt, subtle, type KeyObject, type webcrypto } from
 import { ClavigerError, invalidCiphertext } from '../errors.ts';
 import { ENCRYPTION_ALGORITHMS, type EncryptionAlgorithmName } from '../model/algorithm.ts';
 import { algorithmsOf, type Spec } from '../model/spec.ts';
-import { loadPublic, modulusBytes, type PrivateHandle } from './key-material.ts';
+import { isModulusLong, loadPublic, modulusBytes, type PrivateHandle } from './key-material.ts';
 import { slowTurns } from './slow.ts';
 
 interface HashRow {
@@ -59,8 +59,7 @@ export async function oaepDecrypt(
   ciphertext: Uint8Array,
 ): Promise<Buffer> {
   const opener = openerOf(key, HASHES[hashOf(spec, algorithm)]);
-  // RFC 8017, section 7.1.2, step 1: OpenSSL takes one without its leading zero bytes as well.
-  if (ciphertext.length !== modulusBytes(key)) throw invalidCiphertext();
+  if (!isModulusLong(key, ciphertext)) throw invalidCiphertext();
   return slowTurns.run(async () => {
     try {
       return Buffer.from(await subtle.decrypt({ name: 'RSA-OAEP' }, opener, ciphertext as Uint8Array<ArrayBuffer>));

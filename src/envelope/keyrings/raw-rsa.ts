@@ -17,7 +17,7 @@ import {
   type KeyObject,
   type webcrypto,
 } from 'node:crypto';
-import { modulusBytes } from '../../crypto/key-material.ts';
+import { isModulusLong, modulusBytes } from '../../crypto/key-material.ts';
 import { systemRandom } from '../../crypto/random.ts';
 import { slowTurns } from '../../crypto/slow.ts';
 import { ClavigerError } from '../../errors.ts';
@@ -140,8 +140,7 @@ class RawRsaKey implements WrappingKey {
     }
     return firstThatOpens(entries, bytes, ({ ciphertext }) =>
       slowTurns.run(async () => {
-        // RFC 8017, sections 7.1.2 and 7.2.2, step 1: OpenSSL takes one without its leading zero bytes as well.
-        if (ciphertext.length !== modulusBytes(key)) return null;
+        if (!isModulusLong(key, ciphertext)) return null;
         try {
           return this.#padding.hash === null ? openPkcs1(key, ciphertext) : await this.#openOaep(key, ciphertext);
         } catch {

@@ -76,7 +76,7 @@ export function turnAway(
     const call = callOf(services, message, 'rest', proof);
     // From now on nothing of it is held, however long the answer has to wait.
     message.resume();
-    const send = (): void => {
+    const answer = (): void => {
       try {
         sendProblem(services, response, call, error);
       } catch (mistake) {
@@ -84,7 +84,7 @@ export function turnAway(
       }
     };
     countStranger(services, call, error, (mistake) => {
-      if (mistake === null) letBodyGo(message, response, send);
+      if (mistake === null) letBodyGo(message, response, answer);
       else endWithMistake(services, response, mistake);
     });
     return true;
