@@ -1,8 +1,8 @@
 /**
  * Runs test files in one process of their own, and ends that process whatever they do.
  *
- * node:test limits the time of a test, not of a file: a loop that never yields would hold up everything. So the runner
- * keeps the time itself, and ends the whole process group, with any server that a test has left behind.
+ * node:test ends a test that waits for too long, not a loop that never yields, which would hold up everything. So the
+ * runner keeps the time of the whole itself, and ends the process group, with any server that a test has left behind.
  *
  * @module
  */
@@ -12,6 +12,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { ROOT, duration, toolPath } from '../run.ts';
 import { EVENTS_FD, type EndEvent, type TestEvent } from './events.ts';
+import { ASKABLE, standstill } from './standstill.ts';
 
 const REPORTER = join(import.meta.dirname, 'reporter.ts');
 const EVENTS_FD_NUMBER = 3;
@@ -25,18 +26,30 @@ export interface BatchEnd {
   readonly output: string;
 }
 
-/** Runs the files one after the other in one new process. */
+export interface TimeLimits {
+  /** For a test or a hook. */
+  readonly testMs: number;
+  /** For all of a batch. */
+  readonly batchMs: number;
+}
+
+/**
+ * Runs the files one after the other in one new process. Where a test or the whole takes too long, the output tells what the
+ * process was doing then.
+ */
 export function runBatch(
   files: readonly string[],
-  timeoutMs: number,
+  { testMs, batchMs }: TimeLimits,
   onEnd: (event: EndEvent) => void,
 ): Promise<BatchEnd> {
   const child = spawn(
     process.execPath,
     [
+      ...ASKABLE,
       '--test',
       '--test-isolation=none',
       '--test-force-exit',
+      `--test-timeout=${testMs}`,
       `--test-reporter=${REPORTER}`,
       ...files.map(literalPattern),
     ],
@@ -59,12 +72,19 @@ export function runBatch(
   createInterface({ input: child.stdio[EVENTS_FD_NUMBER] as Readable }).on('line', (line) => {
     const event = JSON.parse(line) as TestEvent;
     if (event.kind === 'summary') inOrder = true;
-    else onEnd(event);
+    else {
+      if (event.late) void look();
+      onEnd(event);
+    }
   });
+  let looking: Promise<void> | null = null;
+  /** Once: what stands still goes on standing still. */
+  const look = (): Promise<void> =>
+    (looking ??= standstill(child.pid!, () => output).then((found) => keep(Buffer.from(`\n${found}\n`))));
   const timer = setTimeout(() => {
     late = true;
-    endGroup(child);
-  }, timeoutMs);
+    void look().finally(() => endGroup(child));
+  }, batchMs);
 
   return new Promise((resolve) => {
     const end = (fault: string | null): void => {
@@ -78,7 +98,7 @@ export function runBatch(
     // A program left behind may hold the pipes open; it is ended with its group, and then they close.
     child.on('exit', () => endGroup(child));
     child.on('close', (code, signal) => {
-      if (late) end(`it was ended after ${duration(timeoutMs)}`);
+      if (late) end(`it was ended after ${duration(batchMs)}`);
       else if (!inOrder) end(`the test process ended early, with ${signal ?? `exit code ${code}`}`);
       else end(null);
     });

@@ -15,6 +15,8 @@ export interface EndEvent {
   /** A suite, or a file that stands for itself because it registered no test. */
   readonly of: 'test' | 'suite' | 'file';
   readonly durationMs: number;
+  /** It took longer than a test may. */
+  readonly late: boolean;
   /** Why it was skipped; empty where no reason was given. */
   readonly reason?: string;
   /** The error in full. Absent where only something inside it failed, which has its own event. */

@@ -16,8 +16,10 @@ import { runBatch } from './batch.ts';
 import { findTests, shown } from './files.ts';
 import { type FileTally, Tally } from './tally.ts';
 
-/** For the unit tests of a folder together, and for each other file. */
-const BATCH_TIME_MS_MAX = 10 * 60 * 1000;
+/** For a unit test, and for the unit tests of a folder together. */
+const UNIT_LIMITS = { testMs: 2 * 60 * 1000, batchMs: 10 * 60 * 1000 };
+/** For a test of its own process, and for each such file. */
+const ISOLATED_LIMITS = { testMs: 8 * 60 * 1000, batchMs: 10 * 60 * 1000 };
 /** Processes at a time: they start servers, and measure time. */
 const CONCURRENCY = 2;
 
@@ -43,10 +45,7 @@ try {
 console.log(`\ntests took ${duration(performance.now() - startMs)}`);
 process.exitCode = tally.close();
 
-/**
- * Unit tests by the folder of `test/unit/` that they are in. Within a process the hooks of one file run around the tests of
- * all: those of the audit log, which open stores, around the tests of the audit log alone.
- */
+/** Unit tests by the folder of `test/unit/` that they are in. */
 function unitFolders(files: readonly string[]): readonly (readonly string[])[] {
   return [...Map.groupBy(files, (file) => shown(ROOT, file).split('/').slice(0, 3).join('/')).values()];
 }
@@ -55,7 +54,7 @@ function unitFolders(files: readonly string[]): readonly (readonly string[])[] {
 async function runUnit(files: readonly string[]): Promise<void> {
   const accounts: FileTally[] = [];
   let current = '';
-  const { fault, output } = await runBatch(files, BATCH_TIME_MS_MAX, (event) => {
+  const { fault, output } = await runBatch(files, UNIT_LIMITS, (event) => {
     const name = shown(ROOT, event.file);
     if (current !== name) {
       accounts.at(-1)?.close();
@@ -71,7 +70,7 @@ async function runUnit(files: readonly string[]): Promise<void> {
 
 async function runIsolated(file: string): Promise<void> {
   const account = tally.file(shown(ROOT, file));
-  const { fault, output } = await runBatch([file], BATCH_TIME_MS_MAX, (event) => account.add(event));
+  const { fault, output } = await runBatch([file], ISOLATED_LIMITS, (event) => account.add(event));
   account.close(fault);
   if (verbose || account.failed) tally.printed(output);
 }

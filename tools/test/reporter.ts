@@ -13,6 +13,8 @@ import { EVENTS_FD, type EndEvent, type TestEvent } from './events.ts';
 
 /** How node:test marks a test that failed only because something inside it did. */
 const INNER_FAILURE = 'subtestsFailed';
+/** And one that took too long. */
+const LATE = 'testTimeoutFailure';
 
 type EndData = Extract<NodeTestEvent, { type: 'test:pass' | 'test:fail' }>['data'];
 
@@ -53,18 +55,23 @@ function endEvent(data: EndData, path: readonly string[], failed: boolean): EndE
           ? 'suite'
           : 'test',
     durationMs: data.details.duration_ms,
+    late: failed && failureTypeOf(data.details) === LATE,
     ...(excused ? { reason: typeof mark === 'string' ? mark : data.todo === undefined ? '' : 'to do' } : {}),
     ...(failure === null ? {} : { error: failure }),
   };
 }
 
 function failureOf(details: EndData['details']): string | null {
-  const error = (details as { error?: Error & { failureType?: string } }).error;
+  const { error } = details as { error?: Error };
   if (error === undefined) return 'it failed without an error';
-  if (error.failureType === INNER_FAILURE) return null;
+  if (failureTypeOf(details) === INNER_FAILURE) return null;
   // node:test wraps what was thrown.
   const thrown = error.cause instanceof Error ? error.cause : error;
   return withoutRunner(inspect(thrown, { colors: false, depth: 5, maxStringLength: 20_000 }));
+}
+
+function failureTypeOf(details: EndData['details']): string | undefined {
+  return (details as { error?: { failureType?: string } }).error?.failureType;
 }
 
 /** Frames of node:test itself say nothing about the failure. */

@@ -1,7 +1,7 @@
 /** The writer over a store that fails: what was committed is there once, what was not is not, and the tree fits. */
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
-import { beforeEach, describe, test } from 'node:test';
+import { beforeEach, describe, suite, test } from 'node:test';
 import fc from 'fast-check';
 import { LogWriter } from '../../../src/audit/group.ts';
 import { rootOf } from '../../../src/audit/note.ts';
@@ -21,100 +21,103 @@ const LOSING = FAULTS.filter((fault) => fault !== 'commit, kept');
 let store: MemoryStore;
 let log: LogWriter;
 let nextId: number;
-beforeEach(() => {
-  store = new MemoryStore();
-  log = started();
-  nextId = 0;
-});
 
-for (const fault of LOSING) {
-  describe(`a group of which \`${fault}\` failed`, () => {
-    test('is not there, and the next one takes its numbers', () => {
+suite('a store that fails', () => {
+  beforeEach(() => {
+    store = new MemoryStore();
+    log = started();
+    nextId = 0;
+  });
+
+  for (const fault of LOSING) {
+    describe(`a group of which \`${fault}\` failed`, () => {
+      test('is not there, and the next one takes its numbers', () => {
+        group(3);
+        const before = store.held;
+        assert.equal(failing(fault, 300), 'failed');
+        assert.equal(store.held, before, 'nothing of it is durable');
+        log.reload(store.writer());
+        const { indexes, size } = group(2);
+        assert.deepEqual([...indexes], [3, 4]);
+        assert.equal(size, 5);
+        assertWhole();
+      });
+
+      test('leaves its checkpoint due', () => {
+        group(3);
+        failing(fault, 300);
+        log.reload(store.writer());
+        assert.equal(log.tail.checkpoint?.size, 3);
+        assert.equal(group(1).checkpoint?.size, 4);
+      });
+
+      test('has made nothing stale', () => {
+        const { sequence } = group(1);
+        failing(fault, 300);
+        log.reload(store.writer());
+        const decided = job(1, { ...READ_KEY, decidedAt: sequence });
+        const { verdicts } = taken(() => log.take(decided, [], () => []));
+        assert.equal(VERDICTS[verdicts[0]!], 'done');
+      });
+    });
+  }
+
+  describe('a commit that failed, and is there all the same', () => {
+    test('is what the next start goes on from: numbers, tree, checkpoint and time', () => {
       group(3);
-      const before = store.held;
-      assert.equal(failing(fault, 300), 'failed');
-      assert.equal(store.held, before, 'nothing of it is durable');
-      log.reload(store.writer());
-      const { indexes, size } = group(2);
-      assert.deepEqual([...indexes], [3, 4]);
-      assert.equal(size, 5);
+      const late = { draft: draft({ atMs: Date.parse('2027-01-01T00:00:00Z') }) };
+      store.fault = 'commit, kept';
+      assert.throws(() => taken(() => log.take(job(1, late), PUT_KEY, () => [])), /disk I\/O error/);
+      log.abandon();
+      log = started();
+      assert.deepEqual([log.tail.nextIndex, log.tail.checkpoint?.size], [4, 4]);
+      assert.deepEqual([...group(2).indexes], [4, 5]);
+      assert.ok(store.held.records.at(-1)!.timeMs >= Date.parse('2027-01-01T00:00:00Z'), 'time does not go back');
       assertWhole();
     });
 
-    test('leaves its checkpoint due', () => {
-      group(3);
-      failing(fault, 300);
+    test('is what an open log goes on from, where it is told to read the store again', () => {
+      assert.equal(failing('commit, kept', 300), 'failed');
       log.reload(store.writer());
-      assert.equal(log.tail.checkpoint?.size, 3);
-      assert.equal(group(1).checkpoint?.size, 4);
-    });
-
-    test('has made nothing stale', () => {
-      const { sequence } = group(1);
-      failing(fault, 300);
-      log.reload(store.writer());
-      const decided = job(1, { ...READ_KEY, decidedAt: sequence });
-      const { verdicts } = taken(() => log.take(decided, [], () => []));
-      assert.equal(VERDICTS[verdicts[0]!], 'done');
+      assert.deepEqual([...group(1).indexes], [300]);
+      assertWhole();
     });
   });
-}
 
-describe('a commit that failed, and is there all the same', () => {
-  test('is what the next start goes on from: numbers, tree, checkpoint and time', () => {
-    group(3);
-    const late = { draft: draft({ atMs: Date.parse('2027-01-01T00:00:00Z') }) };
-    store.fault = 'commit, kept';
-    assert.throws(() => taken(() => log.take(job(1, late), PUT_KEY, () => [])), /disk I\/O error/);
-    log.abandon();
-    log = started();
-    assert.deepEqual([log.tail.nextIndex, log.tail.checkpoint?.size], [4, 4]);
-    assert.deepEqual([...group(2).indexes], [4, 5]);
-    assert.ok(store.held.records.at(-1)!.timeMs >= Date.parse('2027-01-01T00:00:00Z'), 'time does not go back');
-    assertWhole();
+  test('whatever fails, and in whatever order, the log is whole and has each committed job once', () => {
+    const step = fc.record({
+      jobs: fc.integer({ min: 0, max: 300 }),
+      fault: fc.option(fc.constantFrom(...FAULTS), { freq: 2 }),
+      // After a fault the process may end, or go on with what the store has.
+      restarts: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1, maxLength: 8 }), (steps) => {
+        store = new MemoryStore();
+        log = started();
+        nextId = 0;
+        const committed: string[] = [];
+        for (const { jobs, fault, restarts } of steps) {
+          const first = nextId;
+          const ids = Array.from({ length: jobs }, (_, n) => `r${first + n}`);
+          if (failing(fault, jobs) === 'committed') committed.push(...ids);
+          else if (restarts) log = started();
+          else log.reload(store.writer());
+          store.fault = null;
+          assertWhole();
+        }
+        const inLog = store.held.records.map(({ requestId }) => requestId);
+        assert.equal(new Set(inLog).size, inLog.length, 'nothing is there twice');
+        const known = new Set(inLog);
+        assert.deepEqual(
+          committed.filter((id) => !known.has(id)),
+          [],
+          'nothing committed is lost',
+        );
+      }),
+      { numRuns: 20 },
+    );
   });
-
-  test('is what an open log goes on from, where it is told to read the store again', () => {
-    assert.equal(failing('commit, kept', 300), 'failed');
-    log.reload(store.writer());
-    assert.deepEqual([...group(1).indexes], [300]);
-    assertWhole();
-  });
-});
-
-test('whatever fails, and in whatever order, the log is whole and has each committed job once', () => {
-  const step = fc.record({
-    jobs: fc.integer({ min: 0, max: 300 }),
-    fault: fc.option(fc.constantFrom(...FAULTS), { freq: 2 }),
-    // After a fault the process may end, or go on with what the store has.
-    restarts: fc.boolean(),
-  });
-  fc.assert(
-    fc.property(fc.array(step, { minLength: 1, maxLength: 8 }), (steps) => {
-      store = new MemoryStore();
-      log = started();
-      nextId = 0;
-      const committed: string[] = [];
-      for (const { jobs, fault, restarts } of steps) {
-        const first = nextId;
-        const ids = Array.from({ length: jobs }, (_, n) => `r${first + n}`);
-        if (failing(fault, jobs) === 'committed') committed.push(...ids);
-        else if (restarts) log = started();
-        else log.reload(store.writer());
-        store.fault = null;
-        assertWhole();
-      }
-      const inLog = store.held.records.map(({ requestId }) => requestId);
-      assert.equal(new Set(inLog).size, inLog.length, 'nothing is there twice');
-      const known = new Set(inLog);
-      assert.deepEqual(
-        committed.filter((id) => !known.has(id)),
-        [],
-        'nothing committed is lost',
-      );
-    }),
-    { numRuns: 20 },
-  );
 });
 
 /** A writer as a start makes one. */

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, suite, test } from 'node:test';
 import { ROOT, run } from '../../../tools/run.ts';
-import { runBatch } from '../../../tools/test/batch.ts';
+import { runBatch, type TimeLimits } from '../../../tools/test/batch.ts';
 import type { EndEvent } from '../../../tools/test/events.ts';
 import { findTests } from '../../../tools/test/files.ts';
 import { Tally } from '../../../tools/test/tally.ts';
 
-const BATCH_TIME_MS_MAX = 30_000;
+const LIMITS = { testMs: 30_000, batchMs: 30_000 };
 const PASSING = `test('one', () => {}); describe('group', () => { test('two', () => {}); });`;
 
 async function folderOf(t: TestContext, files: Readonly<Record<string, string>>): Promise<string> {
@@ -22,12 +22,14 @@ async function folderOf(t: TestContext, files: Readonly<Record<string, string>>)
 }
 
 /** Runs one file in a process of its own, and counts. */
-async function count(t: TestContext, text: string, timeoutMs = BATCH_TIME_MS_MAX) {
+async function count(t: TestContext, text: string, limits: Partial<TimeLimits> = {}) {
   const folder = await folderOf(t, { 'a.test.ts': text });
   const lines: string[] = [];
   const tally = new Tally((line) => lines.push(line));
   const account = tally.file('a.test.ts');
-  const { fault, output } = await runBatch([join(folder, 'a.test.ts')], timeoutMs, (event) => account.add(event));
+  const { fault, output } = await runBatch([join(folder, 'a.test.ts')], { ...LIMITS, ...limits }, (event) =>
+    account.add(event),
+  );
   account.close(fault);
   const code = tally.close();
   return { ...tally.counts, code, fault, output, text: lines.join('\n'), last: lines.join('\n').split('\n').at(-1) };
@@ -94,12 +96,37 @@ suite('npm test', () => {
        const child = spawn('sleep', ['600'], { stdio: 'inherit' });
        console.log('child', child.pid);
        test('loops', () => { for (;;); });`,
-      2_000,
+      { batchMs: 2000 },
     );
     assert.equal(code, 1);
     assert.match(fault ?? '', /it was ended after 2\.0 s/u);
+    assert.match(output, /^the main thread: is in JavaScript, at\n.*a\.test\.ts:5$/mu);
     const pid = Number(/child (?<pid>\d+)/u.exec(output)?.groups?.['pid']);
     assert.ok(await hasEnded(pid), `process ${pid} is still running`);
+  });
+
+  test('what a file that does not end has open, and what its threads do, is told', async (t) => {
+    const { output } = await count(
+      t,
+      `import { Worker } from 'node:worker_threads';
+       test('waits', () => new Promise(() => {
+         new Worker('const end = Date.now() + 60_000; while (Date.now() < end);', { eval: true, name: 'busy' });
+       }));`,
+      { batchMs: 2000 },
+    );
+    assert.match(output, /^\d+ busy R \d+/mu);
+    assert.match(output, /^the main thread: is in no JavaScript, and has open: .*$/mu);
+    assert.match(output, /^\[worker 1\] busy, .*: is in JavaScript, at$/mu);
+  });
+
+  test('a test that waits for ever fails by itself, and the others run', async (t) => {
+    const { last, fault, text } = await count(
+      t,
+      `test('waits', () => new Promise(() => setInterval(() => {}, 1000))); test('goes on', () => {});`,
+      { testMs: 500 },
+    );
+    assert.deepEqual({ last, fault }, { last: '1 passed, 1 failed, 0 skipped', fault: null });
+    assert.match(text, /a\.test\.ts › waits\n.*timed out after 500ms/u);
   });
 
   test('an open server does not keep a finished file from ending', async (t) => {
@@ -113,7 +140,7 @@ suite('npm test', () => {
   test('names say where a failure lies', async (t) => {
     const folder = await folderOf(t, { 'a.test.ts': PASSING });
     const events: EndEvent[] = [];
-    await runBatch([join(folder, 'a.test.ts')], BATCH_TIME_MS_MAX, (event) => events.push(event));
+    await runBatch([join(folder, 'a.test.ts')], LIMITS, (event) => events.push(event));
     assert.deepEqual(
       events.map(({ of, path }) => [of, ...path]),
       [
@@ -155,5 +182,10 @@ suite('test files', () => {
     });
     assert.deepEqual(await findTests(root, ['test/e2e']), { unit: [], isolated: [inRoot('test/e2e/b.test.ts')] });
     await assert.rejects(findTests(root, ['test/none']), /there is no test file under `test\/none`/u);
+  });
+
+  test('what runs around each unit test stands in a suite, or it would run around those of all files', async () => {
+    const { unit } = await findTests(ROOT, []);
+    for (const file of unit) assert.doesNotMatch(await readFile(file, 'utf8'), /^(?:before|after)Each\(/mu, file);
   });
 });
