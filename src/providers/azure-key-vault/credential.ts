@@ -10,7 +10,7 @@
 import type { Agent } from 'node:https';
 import type * as Identity from '@azure/identity';
 import { ClavigerError } from '../../errors.ts';
-import { untilEnded } from '../ended.ts';
+import { untilEnded } from '../../ports/until-ended.ts';
 import { CLOUDS, type AzureKeyVaultConfig } from './config.ts';
 import { harmless } from './errors.ts';
 

@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
-import { getEventListeners } from 'node:events';
 import { describe, test } from 'node:test';
 import { ClavigerError } from '../../../src/errors.ts';
-import { closedError, endedError, lateError, untilEnded } from '../../../src/providers/ended.ts';
+import { closedError, endedError, lateError } from '../../../src/providers/ended.ts';
 
 const LATE = new DOMException('The operation timed out', 'TimeoutError');
-const never = new Promise<never>(() => undefined);
 
 describe('a call that was ended', () => {
   test('has the error of whoever ended it, as it is', () => {
@@ -41,22 +39,4 @@ test('a late call without a signal, and a closed provider, say whose they are', 
   assert.deepEqual([closedError('hsm').code, closedError('hsm').native], ['PROVIDER_UNAVAILABLE', native]);
   assert.equal(closedError('hsm', 'CLOSED').native?.code, 'CLOSED');
   assert.equal(closedError('hsm').message, 'provider `hsm` is closed');
-});
-
-describe('waiting for what is shared', () => {
-  test('gives what comes, and fails as it does', async () => {
-    const { signal } = new AbortController();
-    assert.equal(await untilEnded(signal, Promise.resolve(7)), 7);
-    await assert.rejects(untilEnded(signal, Promise.reject(new Error('refused'))), { message: 'refused' });
-    assert.equal(getEventListeners(signal, 'abort').length, 0);
-  });
-
-  test('ends with the signal and its reason, before or while it waits', async () => {
-    const caller = new AbortController();
-    const waiting = untilEnded(caller.signal, never);
-    caller.abort(LATE);
-    await assert.rejects(waiting, LATE);
-    await assert.rejects(untilEnded(caller.signal, never), LATE);
-    assert.equal(getEventListeners(caller.signal, 'abort').length, 0);
-  });
 });
