@@ -5,7 +5,7 @@
  */
 import { resolve } from 'node:path';
 import { z } from 'zod';
-import type { SinkOptions, TlsFiles } from '../audit/sinks/options.ts';
+import { SASL_MECHANISMS, type SinkOptions, type TlsFiles } from '../audit/sinks/options.ts';
 import { receiverUrl } from '../audit/post.ts';
 import { webhookSecret } from '../audit/webhook.ts';
 import { ClavigerError, ERRORS } from '../errors.ts';
@@ -18,6 +18,8 @@ const MIB = 1024 * 1024;
 const FACILITY_LOG_AUDIT = 13;
 /** RFC 5425, section 4.1. */
 const SYSLOG_TLS_PORT = 6514;
+/** A few are asked for the others of the cluster. */
+const BROKERS_MAX = 16;
 /** RFC 5612: for examples, and for who has no number of his own. */
 const ENTERPRISE_EXAMPLE = 32_473;
 
@@ -78,15 +80,17 @@ const file = z.strictObject({
   keepFiles: z.int().min(0).max(100_000).default(90).describe('Files put aside that are kept; older ones are deleted.'),
 });
 
+const transport = z
+  .enum(['tls', 'tcp'])
+  .default('tls')
+  .describe('`tcp` sends in the clear: for a receiver on this machine or behind a tunnel.');
+
 const syslog = z.strictObject({
   kind: z.literal('syslog').describe('RFC 5424 over TLS or TCP.'),
   ...common,
   host: text.describe('Name or address of the receiver.'),
   port: z.int().min(1).max(65_535).default(SYSLOG_TLS_PORT).describe('Its port.'),
-  transport: z
-    .enum(['tls', 'tcp'])
-    .default('tls')
-    .describe('`tcp` sends in the clear: for a receiver on this machine or behind a tunnel.'),
+  transport,
   tls,
   facility: z.int().min(0).max(23).default(FACILITY_LOG_AUDIT).describe('Facility; 13 is log audit.'),
   appName: z
@@ -157,8 +161,39 @@ const cloudwatch = z
     'must have both `accessKeyId` and `secretAccessKey`, or neither',
   );
 
+const broker = z.string().refine(isBroker, 'must be `host:port`, such as `kafka-1.example.com:9093`');
+
+const kafka = z
+  .strictObject({
+    kind: z.literal('kafka').describe('Apache Kafka; needs the package `@platformatic/kafka`.'),
+    ...common,
+    brokers: z
+      .array(broker)
+      .min(1)
+      .max(BROKERS_MAX)
+      .describe('Brokers, `host:port`, that are asked for the others of the cluster.'),
+    topic: z
+      .string()
+      .regex(/^(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$/, 'must be 1 to 249 of A-Z, a-z, 0-9, `.`, `_` and `-`')
+      .describe('Topic; it exists.'),
+    transport,
+    tls,
+    sasl: z
+      .strictObject({
+        mechanism: z.enum(SASL_MECHANISMS).default('SCRAM-SHA-512').describe('How we log in.'),
+        username: text.describe('User.'),
+        password: secret.describe('Its password.'),
+      })
+      .optional()
+      .describe('Login; none where it is not set.'),
+  })
+  .refine(
+    ({ transport: given, sasl }) => given === 'tls' || sasl?.mechanism !== 'PLAIN',
+    'must not send a password in the clear: use `transport: tls`, or a mechanism of SCRAM',
+  );
+
 export const sinksSchema = z
-  .array(z.discriminatedUnion('kind', [file, syslog, webhook, otlp, cloudwatch]))
+  .array(z.discriminatedUnion('kind', [file, syslog, webhook, otlp, cloudwatch, kafka]))
   .max(SINKS_MAX)
   .refine((sinks) => new Set(sinks.map(({ name }) => name)).size === sinks.length, 'must have a name each of its own')
   .default([])
@@ -178,9 +213,12 @@ export function sinkOptions(sinks: readonly SinkConfig[], folder: string): reado
   return sinks.map((sink): SinkOptions => {
     if (sink.kind === 'file') return { ...sink, path: resolve(folder, sink.path) };
     if (sink.kind === 'cloudwatch') return sink;
-    if (sink.kind !== 'syslog') return { ...sink, tls: files(sink.tls) };
-    const { transport, ...rest } = sink;
-    return { ...rest, tls: transport === 'tls' ? files(sink.tls) : null };
+    if (sink.kind === 'webhook' || sink.kind === 'otlp') return { ...sink, tls: files(sink.tls) };
+    const { transport: way, ...rest } = sink;
+    const tlsFiles = way === 'tls' ? files(sink.tls) : null;
+    if (rest.kind === 'syslog') return { ...rest, tls: tlsFiles };
+    const { password, ...login } = rest.sasl ?? { password: undefined };
+    return { ...rest, tls: tlsFiles, sasl: 'username' in login ? login : null, password };
   });
 }
 
@@ -205,4 +243,9 @@ function check(context: z.core.$RefinementCtx, field: string, attempt: () => unk
     // What the check says begins with the field, which the path says already.
     context.addIssue({ code: 'custom', path: [field], message: error.message.replace(/^`[^`]*`: /, '') });
   }
+}
+
+function isBroker(text: string): boolean {
+  const port = Number(/^(?:[^\s:[\]/@]+|\[[0-9a-fA-F:.]+\]):(?<port>[0-9]{1,5})$/u.exec(text)?.groups?.['port'] ?? 0);
+  return port >= 1 && port <= 65_535;
 }

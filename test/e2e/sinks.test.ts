@@ -348,7 +348,33 @@ describe('a configuration of sinks is refused', () => {
       /must be the name of an operation/,
     );
     assert.match(refusal(audit(fileSink('a', ', size: 3'))), /there is no `size`; there are .*rotateBytes/);
-    assert.match(refusal(audit('{ name: k, kind: kafka }')), /`audit\.sinks\.0\.kind`/);
+    assert.match(refusal(audit('{ name: k, kind: pigeon }')), /`audit\.sinks\.0\.kind`/);
+  });
+
+  test('with a password for Kafka in the clear, a broker without a port, or a topic that can be none', () => {
+    const kafkaSink = (more: string): string => audit(`{ name: k, kind: kafka, topic: audit, ${more} }`);
+    const login = (mechanism: string): string =>
+      `sasl: { mechanism: ${mechanism}, username: u, password: "\${SHORT}" }`;
+    const brokers = 'brokers: ["kafka.example.com:9093"]';
+    assert.match(refusal(kafkaSink(`${brokers}, transport: tcp, ${login('PLAIN')}`)), /a password in the clear/);
+    assert.equal(refusal(kafkaSink(`${brokers}, transport: tcp, ${login('SCRAM-SHA-256')}`)), 'accepted');
+    assert.equal(refusal(kafkaSink(`${brokers}, ${login('PLAIN')}`)), 'accepted');
+    assert.equal(refusal(kafkaSink('brokers: ["[2001:db8::7]:9093"]')), 'accepted');
+    for (const broker of [
+      'kafka.example.com',
+      'kafka:0',
+      'kafka:65536',
+      '2001:db8::7:9093',
+      'http://kafka:9092',
+      ':9092',
+    ]) {
+      assert.match(refusal(kafkaSink(`brokers: ["${broker}"]`)), /`audit\.sinks\.0\.brokers\.0`: must be `host:port`/);
+    }
+    assert.match(refusal(audit(`{ name: k, kind: kafka, ${brokers}, topic: a/b }`)), /`audit\.sinks\.0\.topic`/);
+    assert.match(
+      refusal(kafkaSink(`${brokers}, sasl: { username: u, password: pencil }`)),
+      /`audit\.sinks\.0\.sasl\.password`: a secret is given as/,
+    );
   });
 
   test('and paths are relative to its file', () => {

@@ -7,6 +7,7 @@ import { type DiskShimPaths, diskShim } from './disk-shim.ts';
 import { type EsdkPaths, esdk } from './esdk.ts';
 import { type MotoPaths, moto } from './moto.ts';
 import { type GoPaths, golog, goverify, gowitness } from './go.ts';
+import { type KafkaPaths, kafka } from './kafka.ts';
 import { type LocalKmsPaths, localKms } from './local-kms.ts';
 import type { Peer } from './peer.ts';
 import { type Pkcs11FaultsPaths, pkcs11Faults } from './pkcs11-faults.ts';
@@ -41,6 +42,7 @@ export interface PeerPaths {
   readonly moto: MotoPaths;
   readonly esdk: EsdkPaths;
   readonly 'local-kms': LocalKmsPaths;
+  readonly kafka: KafkaPaths;
   readonly rsyslog: RsyslogPaths;
   readonly vault: VaultPaths;
 }
@@ -66,6 +68,7 @@ export const PEERS: { readonly [Name in PeerName]: Peer<PeerPaths[Name]> } = {
   moto,
   esdk,
   'local-kms': localKms,
+  kafka,
   rsyslog,
   vault,
 };

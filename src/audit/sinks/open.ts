@@ -8,6 +8,7 @@ import { systemClock, type Clock } from '../../ports/clock.ts';
 import { silentLog, type Log } from '../../ports/log.ts';
 import { CLOUDWATCH_PACKAGE, CloudwatchSink } from './cloudwatch.ts';
 import { FileSink } from './file.ts';
+import { KAFKA_PACKAGE, KafkaSink } from './kafka.ts';
 import type { SinkFilter, SinkKind, SinkOptions } from './options.ts';
 import { OtlpSink } from './otlp.ts';
 import type { Sink } from './sink.ts';
@@ -30,7 +31,11 @@ const SINKS: { readonly [Kind in SinkKind]: (options: never, world: SinkWorld) =
   webhook: (options: SinkOptions & { kind: 'webhook' }, { clock }) => new WebhookSink(options, clock),
   otlp: (options: SinkOptions & { kind: 'otlp' }, world) => new OtlpSink(options, world, world.clock, world.log),
   cloudwatch: (options: SinkOptions & { kind: 'cloudwatch' }, { log }) => new CloudwatchSink(options, log),
+  kafka: (options: SinkOptions & { kind: 'kafka' }) => new KafkaSink(options),
 };
+
+/** Clients of others, which are loaded only where such a sink is configured. */
+const PACKAGES: { readonly [Kind in SinkKind]?: string } = { cloudwatch: CLOUDWATCH_PACKAGE, kafka: KAFKA_PACKAGE };
 
 /** For a sink that is only made to see whether it can be. */
 const NOWHERE: SinkWorld = { clock: systemClock, log: silentLog, hostname: '', pid: 0, version: '' };
@@ -51,7 +56,8 @@ export function requireSinks(sinks: readonly SinkOptions[]): void {
     const { name, kind } = options;
     if (names.has(name)) throw new ClavigerError('INVALID_ARGUMENT', `two sinks have the name \`${name}\``);
     names.add(name);
-    if (kind === 'cloudwatch') requirePackage(CLOUDWATCH_PACKAGE, name);
+    const packageName = PACKAGES[kind];
+    if (packageName !== undefined) requirePackage(packageName, name);
     openSink(options, NOWHERE);
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-export const SINK_KINDS = ['file', 'syslog', 'webhook', 'otlp', 'cloudwatch'] as const;
+export const SINK_KINDS = ['file', 'syslog', 'webhook', 'otlp', 'cloudwatch', 'kafka'] as const;
 export type SinkKind = (typeof SINK_KINDS)[number];
 
 /** Which records a sink is given; what is left out takes all. */
@@ -83,11 +83,25 @@ export interface CloudwatchSinkOptions extends CommonOptions {
   readonly secretAccessKey?: string | undefined;
 }
 
+export const SASL_MECHANISMS = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const;
+
+export interface KafkaSinkOptions extends CommonOptions {
+  readonly kind: 'kafka';
+  /** `host:port`, where the cluster is asked for its others. */
+  readonly brokers: readonly string[];
+  readonly topic: string;
+  /** Null for plain TCP. */
+  readonly tls: TlsFiles | null;
+  /** Null where we do not log in. */
+  readonly sasl: { readonly mechanism: (typeof SASL_MECHANISMS)[number]; readonly username: string } | null;
+  readonly password?: string | undefined;
+}
+
 export type SinkOptions =
-  FileSinkOptions | SyslogSinkOptions | WebhookSinkOptions | OtlpSinkOptions | CloudwatchSinkOptions;
+  FileSinkOptions | SyslogSinkOptions | WebhookSinkOptions | OtlpSinkOptions | CloudwatchSinkOptions | KafkaSinkOptions;
 
 /** Fields that hold secrets: they stand in no record and no message. */
-const SECRET_FIELDS: ReadonlySet<string> = new Set(['secret', 'headers', 'accessKeyId', 'secretAccessKey']);
+const SECRET_FIELDS: ReadonlySet<string> = new Set(['secret', 'headers', 'accessKeyId', 'secretAccessKey', 'password']);
 
 /** What a sink is, without its secrets: as one text, the same for the same options. */
 export function describeSink(options: SinkOptions): string {
