@@ -24,6 +24,7 @@ import {
   keyInfo,
   keyName,
   keyVersion,
+  limit,
   macAlgorithm,
   madeBy,
   paging,
@@ -31,6 +32,7 @@ import {
   plaintextItem,
   providerHealth,
   providerName,
+  queryNumber,
   resultsOf,
   role,
   signAnswer,
@@ -68,7 +70,7 @@ const KEY_PATH = '/v1/keys/{key}';
 const LOG_PATH = '/v1/audit/log';
 
 /** A number of records, or the index of one, in a query. */
-const count = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const count = queryNumber(0, Number.MAX_SAFE_INTEGER);
 const inclusionProof = {
   index: z.number(),
   size: z.number(),
@@ -157,7 +159,7 @@ export const ROUTES = {
     tag: 'Keys',
     input: z.strictObject({
       format: z.enum(['der', 'pem', 'jwk']).optional(),
-      keyVersion: z.coerce.number().int().min(1).max(0xffff_ffff).optional(),
+      keyVersion: queryNumber(1, 0xffff_ffff).optional(),
     }),
     answer: z.looseObject({
       ...madeBy,
@@ -505,7 +507,7 @@ export const ROUTES = {
     'checkpoints',
     'Checkpoints, the smallest first: lines of `{"size":…,"note":…}`',
     'lines',
-    z.strictObject({ after: count.optional(), limit: z.coerce.number().int().min(1).max(1000).optional() }),
+    z.strictObject({ after: count.optional(), limit: limit.optional() }),
   ),
   getAuditEntries: log('tile/entries/{tile}', 'A bundle of entries (C2SP tlog-tiles; system scope)', 'bytes'),
   getAuditTile: log('tile/{tile}', 'A tile of hashes, named by level and number (C2SP tlog-tiles)', 'bytes'),

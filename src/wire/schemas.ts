@@ -67,7 +67,16 @@ export const context = z
   .meta({ description: 'encryption context: the same pairs are needed to decrypt; logged in clear' });
 export const tags = z.record(z.string(), z.string());
 export const keyVersion = z.int().min(1).max(0xffff_ffff);
-export const limit = z.coerce.number().int().min(1).max(1000);
+/** A whole number in a query: in decimal digits, where `Number` would take `0x10`, `1e3` and an empty text as well. */
+export const queryNumber = (min: number, max: number) =>
+  z.preprocess(
+    (value) => (typeof value === 'string' && /^(?:0|[1-9][0-9]{0,15})$/.test(value) ? Number(value) : value),
+    z
+      .int({ error: ({ code }) => (code === 'invalid_type' ? 'must be a whole number' : undefined) })
+      .min(min)
+      .max(max),
+  );
+export const limit = queryNumber(1, 1000);
 export const cursor = z.string().max(1024);
 export const paging = { limit: limit.optional(), cursor: cursor.optional() };
 

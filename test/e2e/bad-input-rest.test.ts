@@ -968,7 +968,7 @@ cases('lists', [
     reason: 'InvalidMarker',
     operation: 'ListAuditRecords',
   })),
-  ...['0', '-1', '1001', '1.5', 'ten', ''].map((limit) => ({
+  ...['0', '-1', '1001', '1.5', 'ten', '', '0x10', '1e2', ' 1', '01', '+1', '9'.repeat(17)].map((limit) => ({
     name: `a limit of ${JSON.stringify(limit)}`,
     method: 'GET',
     path: `/v1/keys?limit=${encodeURIComponent(limit)}`,
