@@ -6,12 +6,11 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync, readFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { KafkaPaths } from '../../tools/peers/kafka.ts';
 import type { Authority } from '../support/certificates.ts';
-import { freePort } from '../support/receiver.ts';
+import { freePort, listens } from '../support/receiver.ts';
 import { until } from '../support/until.ts';
 
 const run = promisify(execFile);
@@ -87,8 +86,10 @@ export async function startKafka({ java, classpath, folder, authority }: BrokerO
     start: async () => {
       const started = spawn(java, ['-Xmx256m', '-cp', classpath, 'kafka.Kafka', config], { stdio: 'ignore' });
       child = started;
-      const answer = (port: number): Promise<boolean> => answers(port, started);
-      await until('Kafka listens', async () => (await Promise.all(Object.values(ports).map(answer))).every(Boolean));
+      await until('Kafka listens', async () => {
+        if (started.exitCode !== null) throw new Error(`Kafka ended with exit code ${started.exitCode}`);
+        return (await Promise.all(Object.values(ports).map(listens))).every(Boolean);
+      });
       // It listens before it serves.
       await until('Kafka serves', () =>
         program('org.apache.kafka.tools.TopicCommand', '--bootstrap-server', server, '--list').then(
@@ -162,15 +163,4 @@ function messageOf(line: string): Message {
     key,
     value: JSON.parse(value.join('\t')),
   };
-}
-
-function answers(port: number, child: ChildProcess): Promise<boolean> {
-  if (child.exitCode !== null) throw new Error(`Kafka ended with exit code ${child.exitCode}`);
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => resolve(false));
-  });
 }

@@ -6,10 +6,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { CertificateFiles } from '../support/certificates.ts';
-import { freePort } from '../support/receiver.ts';
+import { freePort, listens } from '../support/receiver.ts';
 import { until } from '../support/until.ts';
 
 /** A message as rsyslog understood it. */
@@ -90,7 +89,7 @@ action(type="omfile" file="${out}" template="json")
       };
       await until(`rsyslog listens: ${said}`, () => {
         if (child.exitCode !== null) throw new Error(`rsyslog ended: ${said}`);
-        return answers(port);
+        return listens(port);
       });
     },
     stop: async () => {
@@ -100,14 +99,4 @@ action(type="omfile" file="${out}" template="json")
   };
   await rsyslog.start();
   return rsyslog;
-}
-
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => resolve(false));
-  });
 }

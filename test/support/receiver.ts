@@ -5,7 +5,7 @@
  */
 import { createServer as createHttp, type IncomingHttpHeaders, type RequestListener, type Server } from 'node:http';
 import { createServer as createHttps, type ServerOptions } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 
 export interface Received {
   readonly path: string;
@@ -70,4 +70,15 @@ export async function freePort(): Promise<number> {
   const receiver = await startReceiver();
   await receiver.stop();
   return receiver.port;
+}
+
+/** Whether anybody listens at a port of 127.0.0.1. */
+export function listens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
 }
