@@ -233,8 +233,8 @@ describe('doctor', { concurrency: 2 }, () => {
   });
 
   test('a clock that is far off is a failure', async () => {
-    const past = new Date(Date.now() - 600_000).toUTCString();
-    const server = createServer((_request, response) => response.writeHead(200, { date: past }).end('ready'));
+    const past = (): string => new Date(Date.now() - 600_000).toUTCString();
+    const server = createServer((_request, response) => response.writeHead(200, { date: past() }).end('ready'));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
     const { stdout } = await world.run(['doctor'], { env: { CLAVIGER_ENDPOINT: `http://127.0.0.1:${port}` } });
