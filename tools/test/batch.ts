@@ -16,6 +16,8 @@ import { ASKABLE, standstill } from './standstill.ts';
 
 const REPORTER = join(import.meta.dirname, 'reporter.ts');
 const EVENTS_FD_NUMBER = 3;
+/** Every process and thread of a test would strip the types of some hundred files anew. */
+const COMPILED = join(ROOT, 'node_modules', '.cache', 'compiled');
 /** Kept of what a batch prints: its end. */
 const OUTPUT_CHARACTERS_MAX = 200_000;
 
@@ -131,5 +133,5 @@ function literalPattern(path: string): string {
 
 function environment(): NodeJS.ProcessEnv {
   const { NODE_TEST_CONTEXT: _, ...rest } = process.env;
-  return { ...rest, PATH: toolPath(), [EVENTS_FD]: String(EVENTS_FD_NUMBER) };
+  return { NODE_COMPILE_CACHE: COMPILED, ...rest, PATH: toolPath(), [EVENTS_FD]: String(EVENTS_FD_NUMBER) };
 }
