@@ -13,6 +13,7 @@ import type { Log } from '../ports/log.ts';
 import type { Sleep } from '../ports/sleep.ts';
 import type { HousekeepingChange } from '../store/change.ts';
 import type { StoredCheckpoint, StoreReader } from '../store/contract.ts';
+import { FollowedRecord } from './follow.ts';
 import type { Ledger } from './ledger.ts';
 import { parseNote, verifySignature, withSignatures, type NoteSignature, type VerifierKey } from './signed-note.ts';
 
@@ -63,6 +64,8 @@ export interface KeeperStatus {
   readonly confirmedSize: number;
   /** For how long there has been a newer one. */
   readonly lagSeconds: number;
+  /** It has taken a checkpoint since the start. */
+  readonly taken: boolean;
   /** Null once it has taken a checkpoint again. */
   readonly lastError: string | null;
 }
@@ -74,11 +77,19 @@ export interface KeepersOptions {
   /** Witnesses whose signatures make a checkpoint a cosigned one. */
   readonly quorum: number;
   readonly ledger: Pick<Ledger, 'size' | 'checkpoint' | 'checkpointOver' | 'keep'>;
-  readonly store: Pick<StoreReader, 'cursor' | 'checkpoints'>;
+  readonly store: Pick<StoreReader, 'cursor' | 'checkpoints' | 'recordsFrom'>;
   readonly clock: Clock;
   readonly sleep: Sleep;
   readonly log: Log;
 }
+
+/** What the store knows of a keeper. */
+interface Known {
+  readonly confirmed: number;
+  readonly behindSinceMs: number | null;
+}
+
+const NOTHING: Known = { confirmed: 0, behindSinceMs: null };
 
 /** A keeper, and how it stands with it. */
 interface KeeperState {
@@ -86,8 +97,9 @@ interface KeeperState {
   confirmed: number;
   /** False until a witness has answered: after a restore, what the store says of it is as old as the store. */
   sure: boolean;
-  /** When the checkpoint that it waits for was first seen. */
+  /** When the checkpoint that it waits for was first seen; from before the start, when its first record was made. */
   behindSinceMs: number | null;
+  taken: boolean;
   /** It gets nothing in rounds before this one. */
   nextRound: number;
   failures: number;
@@ -112,20 +124,21 @@ export class CheckpointKeepers {
   /** Signatures are put under notes one after the other, or one would be lost. */
   #confirming: Promise<void> = Promise.resolve();
 
-  private constructor(options: KeepersOptions, confirmed: readonly number[], cosigned: StoredCheckpoint | null) {
+  private constructor(options: KeepersOptions, known: readonly Known[], cosigned: StoredCheckpoint | null) {
     this.#options = options;
     this.#cosigned = cosigned;
     this.#roundMs = Math.min(...options.keepers.map(({ everyMs }) => everyMs));
     const records = options.ledger.size;
     this.#states = options.keepers.map((keeper, position) => {
-      const before = confirmed[position]!;
+      const { confirmed: before, behindSinceMs } = known[position]!;
       // A cursor commits after its records: a log that is shorter was cut. The keeper is asked from the beginning.
       const cut = before > records;
       const state: KeeperState = {
         keeper,
         confirmed: cut ? 0 : before,
         sure: keeper.kind !== 'witness',
-        behindSinceMs: null,
+        behindSinceMs,
+        taken: false,
         nextRound: 0,
         failures: 0,
         rewritten: cut,
@@ -140,10 +153,16 @@ export class CheckpointKeepers {
   /** Reads how far each keeper has come; `begin` begins. */
   static async open(options: KeepersOptions): Promise<CheckpointKeepers> {
     const { keepers, store } = options;
-    const confirmed = await Promise.all(keepers.map(async (keeper) => (await store.cursor(cursorOf(keeper))) ?? 0));
+    const known = await Promise.all(
+      keepers.map(async (keeper) => {
+        const confirmed = await store.cursor(cursorOf(keeper));
+        // A new one is not behind with what was there before it.
+        return confirmed === null ? NOTHING : { confirmed, behindSinceMs: await timeOf(store, confirmed) };
+      }),
+    );
     const kept = await checkpointAt(store, (await store.cursor(COSIGNED_CURSOR)) ?? 0);
     const cosigned = kept !== null && isCosigned(kept.note, options) ? kept : null;
-    return new CheckpointKeepers(options, confirmed, cosigned);
+    return new CheckpointKeepers(options, known, cosigned);
   }
 
   begin(): void {
@@ -157,7 +176,7 @@ export class CheckpointKeepers {
 
   status(): readonly KeeperStatus[] {
     const newest = this.#options.ledger.checkpoint?.size ?? 0;
-    return this.#states.map(({ keeper, confirmed, behindSinceMs, failures, rewritten, lastError }) => ({
+    return this.#states.map(({ keeper, confirmed, behindSinceMs, taken, failures, rewritten, lastError }) => ({
       name: keeper.name,
       kind: keeper.kind,
       state: rewritten ? 'rewritten' : failures > 0 ? 'failing' : 'ok',
@@ -166,6 +185,7 @@ export class CheckpointKeepers {
         behindSinceMs === null || confirmed >= newest
           ? 0
           : Math.max(0, this.#options.clock.now() - behindSinceMs) / 1000,
+      taken,
       lastError,
     }));
   }
@@ -265,6 +285,7 @@ export class CheckpointKeepers {
     if (state.failures > 0)
       this.#tell('info', state, 'takes checkpoints of the log again', { failures: state.failures });
     state.sure = true;
+    state.taken = true;
     state.failures = 0;
     state.rewritten = false;
     state.lastError = null;
@@ -307,6 +328,12 @@ const NOUNS: Readonly<Record<KeeperKind, string>> = {
 
 function cursorOf({ kind, name }: CheckpointKeeper): string {
   return `checkpoint/${kind}/${name}`;
+}
+
+/** When a record was made; null where there is none. */
+async function timeOf(store: Pick<StoreReader, 'recordsFrom'>, index: number): Promise<number | null> {
+  const [found] = await store.recordsFrom(index, 1);
+  return found === undefined ? null : Date.parse(new FollowedRecord(found).record.time);
 }
 
 async function checkpointAt(store: Pick<StoreReader, 'checkpoints'>, size: number): Promise<StoredCheckpoint | null> {

@@ -249,6 +249,7 @@ async function openLocked(
   const sinks = new SinkHost({ sinks: wantedSinks, databasePath: path, ledger, log, clock, version: VERSION });
   alerts.readLags(() => sinks.status());
   alerts.readKeepers(() => keepers.status());
+  alerts.readHomes(() => homes.guards.map((guard) => ({ name: guard.name, ...guard.status() })));
   readService(metrics, { cache, ledger, keepers, software, homes, sinks, alerts, databasePath: path });
   const services: Services = {
     cache,

@@ -65,8 +65,18 @@ export interface AlertsOptions {
 /** How far behind a reader of the log is: what `LogFollower` says of itself. */
 export interface Lag {
   readonly name: string;
+  /** Null until it has said how far it is. */
+  readonly position: number | null;
   readonly lagSeconds: number;
   readonly lastError: string | null;
+}
+
+/** How calls to a home of keys went: what a guard says of itself. */
+export interface HomeCalls {
+  readonly name: string;
+  readonly calls: number;
+  readonly failures: number;
+  readonly inFlight: number;
 }
 
 export interface AlertsStatus {
@@ -93,6 +103,7 @@ export class Alerts {
   readonly #openCircuits = new Map<string, number>();
   #lags: () => readonly Lag[] = () => [];
   #keepers: () => readonly KeeperStatus[] = () => [];
+  #homes: () => readonly HomeCalls[] = () => [];
   #running: Promise<void> | null = null;
   #position: number | null;
   /** Changes that are not kept yet, the newest of each value. */
@@ -149,6 +160,11 @@ export class Alerts {
   /** Where witnesses and copies of checkpoints are looked at. */
   readKeepers(keepers: () => readonly KeeperStatus[]): void {
     this.#keepers = keepers;
+  }
+
+  /** Where homes of keys are looked at. */
+  readHomes(homes: () => readonly HomeCalls[]): void {
+    this.#homes = homes;
   }
 
   /** A home's circuit has opened, or closed again where `sinceMs` is null. */
@@ -285,21 +301,26 @@ export class Alerts {
     if (this.#toCover === null || covered >= this.#toCover.size) {
       this.#toCover = { size: ledger.size, sinceMs: monotonicMs() };
     }
-    const value = covered >= this.#toCover.size ? 0 : wholeSeconds(monotonicMs() - this.#toCover.sinceMs);
-    return [{ subject: 'log', tenantId: null, value }];
+    const unsure = covered < this.#toCover.size;
+    const value = unsure ? wholeSeconds(monotonicMs() - this.#toCover.sinceMs) : 0;
+    return [{ subject: 'log', tenantId: null, value, unsure }];
   }
 
   #sinkLags(): readonly Measurement[] {
-    return this.#lags().map(({ name, lagSeconds, lastError }) => ({
+    return this.#lags().map(({ name, position, lagSeconds, lastError }) => ({
       subject: name,
       tenantId: null,
       value: Math.floor(lagSeconds),
+      unsure: position === null,
       ...(lastError === null ? {} : { facts: { note: lastError } }),
     }));
   }
 
   #contradictions(): readonly Measurement[] {
-    return this.#keepers().map((keeper) => ofKeeper(keeper, keeper.state === 'rewritten' ? 1 : 0));
+    return this.#keepers().map((keeper) => ({
+      ...ofKeeper(keeper, keeper.state === 'rewritten' ? 1 : 0),
+      unsure: !keeper.taken,
+    }));
   }
 
   #keeperLags(): readonly Measurement[] {
@@ -307,26 +328,25 @@ export class Alerts {
   }
 
   #circuits(now: number): readonly Measurement[] {
-    return [...this.#openCircuits].map(([subject, sinceMs]) => ({
-      subject,
-      tenantId: null,
-      value: wholeSeconds(now - sinceMs),
-    }));
+    const open = [...this.#openCircuits].map(([subject, sinceMs]) => ({ subject, value: wholeSeconds(now - sinceMs) }));
+    const closed = this.#homes()
+      .filter(({ name }) => !this.#openCircuits.has(name))
+      .map(({ name, calls, failures, inFlight }) => ({
+        subject: name,
+        value: 0,
+        unsure: calls - failures - inFlight <= 0,
+      }));
+    return [...open, ...closed].map((circuit) => ({ ...circuit, tenantId: null }));
   }
 
   #channelFailures(now: number): readonly Measurement[] {
-    return this.#outbox.status().flatMap(({ name, failingSinceMs, lastError }) =>
-      failingSinceMs === null
-        ? []
-        : [
-            {
-              subject: name,
-              tenantId: null,
-              value: wholeSeconds(now - failingSinceMs),
-              facts: { note: lastError ?? '' },
-            },
-          ],
-    );
+    return this.#outbox.status().map(({ name, delivered, failingSinceMs, lastError }) => ({
+      subject: name,
+      tenantId: null,
+      value: failingSinceMs === null ? 0 : wholeSeconds(now - failingSinceMs),
+      unsure: delivered === 0,
+      ...(failingSinceMs === null ? {} : { facts: { note: lastError ?? '' } }),
+    }));
   }
 
   /** Imported material whose date comes near, and rotations that should have happened. */

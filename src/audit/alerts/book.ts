@@ -49,6 +49,11 @@ export interface Measurement {
   readonly tenantId: string | null;
   /** In the rule's unit. */
   readonly value: number;
+  /**
+   * True while nothing is known of it but what was known before the start: it ends no alert, or a restart would end those
+   * whose cause stands.
+   */
+  readonly unsure?: boolean;
   readonly facts?: AlertFacts;
 }
 
@@ -117,7 +122,7 @@ export class AlertBook {
     return [...notices, ...sightings.flatMap((sighting) => this.#sighting(sighting))];
   }
 
-  /** Compares everything that was measured for a rule with its limit; what is not among it has ended. */
+  /** Compares everything that was measured for a rule with its limit; what is not among it, or surely within, has ended. */
   measure(id: RuleId, measurements: readonly Measurement[], nowMs: number): Notice[] {
     const rule = this.#rules.get(id)!;
     if (rule.kind !== 'measure' || !rule.enabled) return [];
@@ -125,9 +130,10 @@ export class AlertBook {
     const notices = over.flatMap(({ subject, tenantId, value, facts }) =>
       this.#fire(rule, { subject, tenantId, atMs: nowMs, count: 0, facts: { ...facts, value } }),
     );
-    const still = new Set(over.map(({ subject }) => subject));
+    const still = measurements.filter(({ value, unsure = false }) => unsure || isOver(rule, value));
+    const subjects = new Set(still.map(({ subject }) => subject));
     for (const alert of this.firing()) {
-      const stands = still.has(alert.subject) || (alert.subject === OTHERS && over.length > ALERTS_PER_RULE_MAX);
+      const stands = subjects.has(alert.subject) || (alert.subject === OTHERS && still.length > ALERTS_PER_RULE_MAX);
       if (alert.rule === id && !stands) notices.push(this.#resolve(alert, nowMs));
     }
     return notices;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, suite, test } from 'node:test';
+import { FollowedRecord } from '../../../src/audit/follow.ts';
 import { CheckpointKeepers, RewrittenError, type CheckpointKeeper } from '../../../src/audit/keepers.ts';
 import { COSIGNATURE_TYPES, parseSignatureLines, parseVerifierKey } from '../../../src/audit/signed-note.ts';
 import type { NoteSignature, VerifierKey } from '../../../src/audit/signed-note.ts';
@@ -146,7 +147,7 @@ suite('keepers of checkpoints', () => {
       const keepers = await open([keeper]);
       assert.equal(keepers.newestCosigned!.size, size);
       assert.deepEqual(keepers.status(), [
-        { name: 'a', kind: 'witness', state: 'ok', confirmedSize: size, lagSeconds: 0, lastError: null },
+        { name: 'a', kind: 'witness', state: 'ok', confirmedSize: size, lagSeconds: 0, taken: true, lastError: null },
       ]);
       await passed(60_000);
       assert.deepEqual(
@@ -183,6 +184,35 @@ suite('keepers of checkpoints', () => {
       assert.deepEqual(told, ['warn the witness `a` does not take the checkpoint; it is asked again']);
     });
 
+    test('is behind since the first record that it has not, also after a restart; a new one is not behind with those before it', async () => {
+      const keeper = new TestKeeper('a', 1000);
+      const { answer } = keeper;
+      await kept.grow(1);
+      await open([keeper]);
+      await passed(2000);
+      keeper.answer = () => Promise.reject(new Error('away'));
+      await kept.grow(3);
+      await passed(2000);
+      const finishing = opened.pop()!.finish();
+      await time.pass(10_000);
+      await finishing;
+      await kept.close();
+      kept = await openKeptLog({ folder, signer: kept.signer });
+      const keepers = await open([keeper, new TestKeeper('new', 1000)], 1, false);
+      const [{ index, record }] = (await kept.reader.recordsFrom(1, 1)).map((stored) => new FollowedRecord(stored)) as [
+        FollowedRecord,
+      ];
+      assert.equal(index, 1);
+      const [old, fresh] = keepers.status();
+      assert.deepEqual([old!.taken, old!.confirmedSize, fresh!.lagSeconds], [false, 1, 0]);
+      assert.equal(old!.lagSeconds, (time.now() - Date.parse(record.time)) / 1000);
+      keeper.answer = answer;
+      keepers.begin();
+      await passed(2000);
+      const [well] = keepers.status();
+      assert.deepEqual([well!.taken, well!.lagSeconds, well!.state], [true, 0, 'ok']);
+    });
+
     test('that comes back gets the newest checkpoint, and the operator is told', async () => {
       const keeper = new TestKeeper('a', 1000);
       const { answer } = keeper;
@@ -199,6 +229,7 @@ suite('keepers of checkpoints', () => {
         state: 'ok',
         confirmedSize: size,
         lagSeconds: 0,
+        taken: true,
         lastError: null,
       });
       assert.equal(told.at(-1), 'info the witness `a` takes checkpoints of the log again');

@@ -200,7 +200,7 @@ suite('alerts', () => {
       const channel = memoryChannel();
       const alerts = await watch(it, channel);
       let lagSeconds = 301;
-      alerts.readLags(() => [{ name: 'archive', lagSeconds, lastError: 'no answer' }]);
+      alerts.readLags(() => [{ name: 'archive', position: 1, lagSeconds, lastError: 'no answer' }]);
       alerts.circuit('aws', it.clock.now());
       await told(channel, 'firing sink-lag archive');
       assert.equal(channel.envelopes[0]!.notice.alert.facts.note, 'no answer');
@@ -269,6 +269,56 @@ suite('alerts', () => {
       await watch(it, sound);
       await told(sound, `firing key-deletion ${key}`);
       assert.equal(sound.envelopes[0]!.id.split('-')[1], 'firing');
+    });
+
+    test('ends nothing that was measured, until what it was measured of is seen well again', async () => {
+      const it = await service();
+      const standing = ['circuit-open aws', 'log-rewritten witness/north', 'sink-lag archive'];
+      const keeper = { name: 'north', kind: 'witness', confirmedSize: 1, lagSeconds: 0, lastError: null } as const;
+      const home = { name: 'aws', calls: 0, failures: 0, inFlight: 0 };
+      const sink = { name: 'archive', position: null, lagSeconds: 0, lastError: null };
+      const before = memoryChannel();
+      const alerts = await watch(it, before);
+      alerts.readLags(() => [{ ...sink, position: 1, lagSeconds: 400 }]);
+      alerts.readKeepers(() => [{ ...keeper, state: 'rewritten', taken: false }]);
+      alerts.circuit('aws', it.clock.now() - HOUR_MS);
+      for (const one of standing) await told(before, `firing ${one}`);
+      await alerts.stop();
+
+      const after = memoryChannel();
+      let well = false;
+      const again = await watch(it, after, {}, (opened) => {
+        opened.readLags(() => [well ? { ...sink, position: 9 } : sink]);
+        opened.readKeepers(() => [{ ...keeper, state: well ? 'ok' : 'failing', taken: well }]);
+        opened.readHomes(() => [
+          well ? { ...home, calls: 2, failures: 1 } : { ...home, calls: 2, failures: 1, inFlight: 1 },
+        ]);
+      });
+      await looked();
+      const subjects = again.status().alerts.map(({ rule, subject }) => `${rule} ${subject}`);
+      assert.deepEqual([subjects.toSorted(), after.lines()], [standing, []]);
+      well = true;
+      for (const one of standing) await told(after, `resolved ${one}`);
+    });
+
+    test('leaves a channel that fails as it was, until it has taken something', async () => {
+      const it = await service();
+      const [broken, sound] = [memoryChannel('broken'), memoryChannel('sound')];
+      broken.failWith(new Error('no answer'));
+      const alerts = await watch(it, sound, { channels: [broken, sound] });
+      alerts.circuit('aws', it.clock.now() - HOUR_MS);
+      await told(sound, 'firing circuit-open aws');
+      it.clock.advance(300_000);
+      await told(sound, 'firing channel-failure broken');
+      await alerts.stop();
+      const [mute, later] = [memoryChannel('broken'), memoryChannel('sound')];
+      mute.failWith(new Error('still no answer'));
+      await watch(it, later, { channels: [mute, later] });
+      await looked();
+      assert.equal(later.lines().includes('resolved channel-failure broken'), false);
+      mute.failWith(null);
+      it.clock.advance(HOUR_MS);
+      await told(later, 'resolved channel-failure broken');
     });
 
     test('that finds a shorter log than before goes on at its end', async () => {
@@ -342,6 +392,7 @@ async function watch(
   { services }: TestService,
   channel: MemoryChannel,
   more: Partial<AlertsOptions> = {},
+  before: (alerts: Alerts) => void = () => undefined,
 ): Promise<Alerts> {
   const alerts = await Alerts.open({
     rules: ruleBook(),
@@ -357,6 +408,7 @@ async function watch(
     measureEveryMs: 0,
     ...more,
   });
+  before(alerts);
   alerts.start();
   open.push(() => alerts.stop());
   return alerts;

@@ -442,6 +442,19 @@ suite('a measure', () => {
     });
   }
 
+  test('that is not sure yet ends nothing, and fires where it is over its limit', () => {
+    const alerts = book();
+    const kinds = (value: number, unsure: boolean) =>
+      alerts
+        .measure('log-rewritten', [{ subject: 'witness/a', tenantId: null, value, unsure }], NOW)
+        .map(({ kind }) => kind);
+    assert.deepEqual(kinds(0, true), []);
+    assert.deepEqual(kinds(1, true), ['firing']);
+    assert.deepEqual(kinds(0, true), []);
+    assert.equal(alerts.firing().length, 1);
+    assert.deepEqual(kinds(0, false), ['resolved']);
+  });
+
   test('that says the same again writes nothing', () => {
     const alerts = book();
     alerts.measure('log-failure', [{ subject: 'log', tenantId: null, value: 1 }], NOW);
