@@ -9,7 +9,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { VERSION } from '../src/server/version.ts';
 import type { Bench, ScenarioResult } from './bench.ts';
 import { CASES } from './cases.ts';
@@ -57,23 +57,21 @@ Examples:
   npm run bench -- --scenario soak --minutes 60
 `;
 
-const { values } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    case: { type: 'string', multiple: true },
-    scenario: { type: 'string', multiple: true },
-    compare: { type: 'string' },
-    rounds: { type: 'string' },
-    seconds: { type: 'string' },
-    connections: { type: 'string', default: '64' },
-    minutes: { type: 'string', default: '60' },
-    name: { type: 'string' },
-    folder: { type: 'string', default: tmpdir() },
-    profile: { type: 'boolean', default: false },
-    dry: { type: 'boolean', default: false },
-    draw: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  },
+const { values } = parsed({
+  quick: { type: 'boolean', default: false },
+  case: { type: 'string', multiple: true },
+  scenario: { type: 'string', multiple: true },
+  compare: { type: 'string' },
+  rounds: { type: 'string' },
+  seconds: { type: 'string' },
+  connections: { type: 'string', default: '64' },
+  minutes: { type: 'string', default: '60' },
+  name: { type: 'string' },
+  folder: { type: 'string', default: tmpdir() },
+  profile: { type: 'boolean', default: false },
+  dry: { type: 'boolean', default: false },
+  draw: { type: 'string' },
+  help: { type: 'boolean', default: false },
 });
 if (values.help) {
   console.log(HELP);
@@ -210,6 +208,14 @@ function positive(name: string, text: string): number {
   const value = Number(text);
   if (value > 0 && Number.isFinite(value)) return value;
   return fail(`--${name} takes a number greater than 0, not \`${text}\``);
+}
+
+function parsed<const Options extends NonNullable<ParseArgsConfig['options']>>(options: Options) {
+  try {
+    return parseArgs({ options });
+  } catch (error) {
+    return fail((error as Error).message);
+  }
 }
 
 function fail(message: string): never {

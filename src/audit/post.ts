@@ -66,7 +66,7 @@ export function receiverUrl(text: string, what: string, plain: 'loopback' | 'any
     throw new ClavigerError('INVALID_ARGUMENT', `\`${what}\`: ${why}`);
   };
   if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
-    return refuse('must be an address that begins with https://');
+    return refuse(`must be an address that begins with https://${plain === 'anywhere' ? ' or http://' : ''}`);
   }
   if (url.username !== '' || url.password !== '') return refuse('must have no user and no password in it');
   if (url.hash !== '') return refuse('must have no # in it');

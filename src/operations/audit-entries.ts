@@ -7,7 +7,7 @@
  */
 import { parseTilePath, rangeOf } from '../audit/tiles.ts';
 import type { StoredRecord } from '../store/contract.ts';
-import { newestCheckpoint, noSuchTile, type TileInput } from './audit-tree.ts';
+import { newestCheckpoint, noTileYet, notATile, type TileInput } from './audit-tree.ts';
 import type { Operation } from './operation.ts';
 import type { Scope } from './scope.ts';
 
@@ -32,9 +32,10 @@ export const getAuditOpenings: Operation<TileInput, string> = {
 
 async function recordsOf(scope: Scope, { tile }: TileInput): Promise<readonly StoredRecord[]> {
   const place = parseTilePath(tile);
-  if (place === null) throw noSuchTile(tile);
+  if (place === null) throw notATile(tile, '000');
   const { from, count } = rangeOf(place);
-  if (from + count > (await newestCheckpoint(scope)).size) throw noSuchTile(tile);
+  const { size } = await newestCheckpoint(scope);
+  if (from + count > size) throw noTileYet(tile, size);
   return scope.services.cache.store.recordsFrom(from, count);
 }
 

@@ -38,9 +38,16 @@ export const getAuditCheckpoint: Operation<CheckpointInput, string> = {
   async run(scope, { cosigned = false }) {
     scope.readTenant();
     if (!cosigned) return { output: (await newestCheckpoint(scope)).note };
-    const found = scope.services.keepers.newestCosigned;
+    const { keepers } = scope.services;
+    const found = keepers.newestCosigned;
     if (found !== null) return { output: found.note };
-    throw new ClavigerError('NOT_FOUND', 'no checkpoint has been signed by enough of `audit.witnesses` yet');
+    const hasWitness = keepers.status().some(({ kind }) => kind === 'witness');
+    throw new ClavigerError(
+      'NOT_FOUND',
+      hasWitness
+        ? 'no checkpoint has been signed by enough of `audit.witnesses` yet; ask again, or without `cosigned`'
+        : 'nobody signs the checkpoints of this log as well: `audit.witnesses` of the configuration names none',
+    );
   },
 };
 
@@ -69,10 +76,10 @@ export const getAuditTile: Operation<TileInput, Uint8Array> = {
   async run(scope, { tile }) {
     scope.readTenant();
     const place = parseHashTilePath(tile);
-    if (place === null) throw noSuchTile(tile);
+    if (place === null) throw notATile(tile, '0/000');
     const { size } = await newestCheckpoint(scope);
     const { from, count } = rangeOf(place);
-    if (from + count > Math.floor(size / TILE_WIDTH ** place.level)) throw noSuchTile(tile);
+    if (from + count > Math.floor(size / TILE_WIDTH ** place.level)) throw noTileYet(tile, size);
     return { output: await scope.services.cache.store.treeHashes(place.level, from, count) };
   },
 };
@@ -155,7 +162,18 @@ async function provableSize(scope: Scope, wanted: number | undefined): Promise<n
   );
 }
 
-/** @throws NOT_FOUND always; what is beyond the newest checkpoint does not exist yet */
-export function noSuchTile(tile: string): ClavigerError {
-  return new ClavigerError('NOT_FOUND', `there is no tile \`${tile.slice(0, 64)}\` below the newest checkpoint`);
+/** A path that names no tile, whatever the log has. */
+export function notATile(tile: string, example: string): ClavigerError {
+  return new ClavigerError(
+    'NOT_FOUND',
+    `there is no tile \`${tile.slice(0, 64)}\`: a path is such as \`${example}\`, or \`${example}.p/5\` where it is not full`,
+  );
+}
+
+/** What is beyond the newest checkpoint does not exist yet. */
+export function noTileYet(tile: string, size: number): ClavigerError {
+  return new ClavigerError(
+    'NOT_FOUND',
+    `there is no tile \`${tile}\` yet: the newest checkpoint covers ${size} records, and a tile that is not full ends in \`.p/\` and its width`,
+  );
 }

@@ -52,6 +52,21 @@ export interface KeepersConfig {
 
 export const NO_KEEPERS: KeepersConfig = { witnesses: [], copies: [] };
 
+/** @throws INVALID_ARGUMENT where it is no address that a path can be put behind */
+export function witnessPrefix(text: string, what: string): URL {
+  const url = receiverUrl(text, what, 'anywhere');
+  if (url.search === '') return url;
+  throw new ClavigerError(
+    'INVALID_ARGUMENT',
+    `\`${what}\`: must have no ? in it: \`/add-checkpoint\` is put behind it`,
+  );
+}
+
+/** Witnesses that make a checkpoint a cosigned one. */
+export function quorumOf({ witnesses, witnessQuorum }: Pick<KeepersConfig, 'witnesses' | 'witnessQuorum'>): number {
+  return witnessQuorum ?? Math.floor(witnesses.length / 2) + 1;
+}
+
 /** What keepers are told about. */
 export interface KeptLog {
   readonly ledger: Ledger;
@@ -81,7 +96,7 @@ export async function openKeepers(config: KeepersConfig, kept: KeptLog): Promise
     parseVerifierKey(key, `key of ${name}`, COSIGNATURE_TYPES),
   );
   const witnesses = config.witnesses.map(({ name, url, everySeconds }, position) => {
-    const at = receiverUrl(url, `url of ${name}`, 'anywhere');
+    const at = witnessPrefix(url, `url of ${name}`);
     return new Witness({ name, url: at, key: witnessKeys[position]!, everyMs: everySeconds * 1000 }, source);
   });
   const copies = config.copies.map((copy) => {
@@ -97,7 +112,7 @@ export async function openKeepers(config: KeepersConfig, kept: KeptLog): Promise
   return CheckpointKeepers.open({
     keepers: [...witnesses, ...copies],
     witnessKeys,
-    quorum: config.witnessQuorum ?? Math.floor(witnesses.length / 2) + 1,
+    quorum: quorumOf(config),
     ledger,
     store,
     clock,

@@ -18,12 +18,13 @@ import { DEFAULT_RATE_LIMITS } from '../operations/limits.ts';
 import { SLOW_REQUEST_MS } from '../operations/observer.ts';
 import { SINGLE_REFUSALS_PER_SECOND } from '../operations/refusals.ts';
 import { fileUnseal, PASSPHRASE_BYTES_MIN, passphraseUnseal, type Unseal } from '../seal/root-key.ts';
+import { witnessPrefix } from './checkpoint-keepers.ts';
 import { alertsSchema, requireSoundAlerts, withAbsoluteAlertPaths } from './alerts-config.ts';
 import { LOG_FORMATS, LOG_LEVELS } from './log.ts';
 import { AUDIT_RETENTION_DAYS } from './open-service.ts';
 import { groupMistakes, groupsSchema, providersSchema } from './providers-config.ts';
 import { resolveReferences } from './references.ts';
-import { sinkOptions, sinksSchema } from './sink-config.ts';
+import { haveOwnFiles, sinkOptions, sinksSchema } from './sink-config.ts';
 
 export const DEFAULT_PORT = 8550;
 export const DEFAULT_ADDRESS = '127.0.0.1';
@@ -56,7 +57,7 @@ const everySeconds = z.int().min(1).max(86_400);
 
 const witness = z.strictObject({
   name: label,
-  url: readable((text) => receiverUrl(text, 'value', 'anywhere')).describe(
+  url: readable((text) => witnessPrefix(text, 'value')).describe(
     'Submission prefix of the witness: what stands before `/add-checkpoint`.',
   ),
   key: readable((text) => parseVerifierKey(text, 'value', COSIGNATURE_TYPES)).describe(
@@ -199,6 +200,10 @@ export const configSchema = z.strictObject({
     .refine(({ witnesses, witnessQuorum = 0 }) => witnessQuorum <= witnesses.length, {
       path: ['witnessQuorum'],
       message: 'must not be more than there are `witnesses`',
+    })
+    .refine(({ sinks, copies }) => haveOwnFiles([...sinks, ...copies]), {
+      path: ['copies'],
+      message: 'must have files of their own, which no sink and no other copy writes',
     })
     .prefault({})
     .describe('The audit log.'),

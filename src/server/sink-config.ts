@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { resolve } from 'node:path';
+import { normalize, resolve } from 'node:path';
 import { z } from 'zod';
 import { SASL_MECHANISMS, type SinkOptions, type TlsFiles } from '../audit/sinks/options.ts';
 import { receiverUrl } from '../audit/post.ts';
@@ -196,6 +196,7 @@ export const sinksSchema = z
   .array(z.discriminatedUnion('kind', [file, syslog, webhook, otlp, cloudwatch, kafka]))
   .max(SINKS_MAX)
   .refine((sinks) => new Set(sinks.map(({ name }) => name)).size === sinks.length, 'must have a name each of its own')
+  .refine(haveOwnFiles, 'must have a file each of its own')
   .default([])
   .describe('Where the log is sent as well. Each sink reads it from a cursor of its own, and never holds it up.');
 
@@ -248,4 +249,12 @@ function check(context: z.core.$RefinementCtx, field: string, attempt: () => unk
 function isBroker(text: string): boolean {
   const port = Number(/^(?:[^\s:[\]/@]+|\[[0-9a-fA-F:.]+\]):(?<port>[0-9]{1,5})$/u.exec(text)?.groups?.['port'] ?? 0);
   return port >= 1 && port <= 65_535;
+}
+
+/** False where two write to one file, as far as their paths tell. */
+export function haveOwnFiles(
+  writers: readonly { readonly kind: string; readonly path?: string | undefined }[],
+): boolean {
+  const paths = writers.flatMap(({ kind, path: written }) => (kind === 'file' ? [normalize(written!)] : []));
+  return new Set(paths).size === paths.length;
 }

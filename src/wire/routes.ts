@@ -71,6 +71,8 @@ const LOG_PATH = '/v1/audit/log';
 
 /** A number of records, or the index of one, in a query. */
 const count = queryNumber(0, Number.MAX_SAFE_INTEGER);
+/** Records under a checkpoint. */
+const treeSize = queryNumber(1, Number.MAX_SAFE_INTEGER);
 const inclusionProof = {
   index: z.number(),
   size: z.number(),
@@ -521,7 +523,7 @@ export const ROUTES = {
     path: `${LOG_PATH}/proof`,
     summary: 'That a record is in the log (RFC 9162, section 2.1.3)',
     tag: 'Audit',
-    input: z.strictObject({ index: count, size: count.optional() }),
+    input: z.strictObject({ index: count, size: treeSize.optional() }),
     answer: z.looseObject(inclusionProof),
     status: 200,
     changes: false,
@@ -531,7 +533,7 @@ export const ROUTES = {
     path: `${LOG_PATH}/consistency`,
     summary: 'That the log has only grown from one size to another (RFC 9162, section 2.1.4)',
     tag: 'Audit',
-    input: z.strictObject({ from: count, to: count.optional() }),
+    input: z.strictObject({ from: treeSize, to: treeSize.optional() }),
     answer: z.looseObject({ from: z.number(), to: z.number(), hashes: z.array(z.string()) }),
     status: 200,
     changes: false,

@@ -72,7 +72,10 @@ export const queryNumber = (min: number, max: number) =>
   z.preprocess(
     (value) => (typeof value === 'string' && /^(?:0|[1-9][0-9]{0,15})$/.test(value) ? Number(value) : value),
     z
-      .int({ error: ({ code }) => (code === 'invalid_type' ? 'must be a whole number' : undefined) })
+      .int({
+        error: ({ code, input }) =>
+          code === 'invalid_type' ? (input === undefined ? 'must be given' : 'must be a whole number') : undefined,
+      })
       .min(min)
       .max(max),
   );

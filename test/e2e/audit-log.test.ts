@@ -121,6 +121,44 @@ describe('the log that is served', () => {
   });
 });
 
+describe('the log', () => {
+  const detail = async (path: string): Promise<string> => (await get(path)).body.detail;
+
+  test('says why there is no tile, and what a path is like', async () => {
+    assert.match(
+      await detail('/v1/audit/log/tile/0/0'),
+      /no tile `0\/0`: a path is such as `0\/000`, or `0\/000\.p\/5`/,
+    );
+    assert.match(
+      await detail('/v1/audit/log/tile/0/900'),
+      /no tile `0\/900` yet: the newest checkpoint covers \d+ records/,
+    );
+    assert.match(await detail('/v1/audit/log/tile/entries/x'), /no tile `x`: a path is such as `000`/);
+    assert.match(await detail('/v1/audit/log/openings/900'), /no tile `900` yet/);
+  });
+
+  test('says that nobody signs its checkpoints as well where there is no witness', async () => {
+    assert.match(
+      await detail('/v1/audit/log/checkpoint?cosigned=true'),
+      /`audit\.witnesses` of the configuration names none/,
+    );
+  });
+
+  test('answers HEAD as it answers GET, without the body', async () => {
+    for (const path of ['/v1/audit/log/key', '/v1/audit/log/checkpoint', '/v1/audit/log/tile/0/000', '/v1/keys']) {
+      const headers = { authorization: `Bearer ${server.token}` };
+      const asked = await fetch(`${server.endpoint}${path}`, { headers });
+      const looked = await fetch(`${server.endpoint}${path}`, { method: 'HEAD', headers });
+      assert.deepEqual([looked.status, looked.headers.get('content-type')], [200, asked.headers.get('content-type')]);
+      assert.equal((await looked.arrayBuffer()).byteLength, 0);
+      await asked.arrayBuffer();
+    }
+    const path = `${server.endpoint}/v1/audit/log/tile/0/900`;
+    const looked = await fetch(path, { method: 'HEAD', headers: { authorization: `Bearer ${server.token}` } });
+    assert.equal(looked.status, 404);
+  });
+});
+
 describe('a proof', () => {
   test('of inclusion leads from a leaf to the root', async () => {
     const { size, root } = await checkpoint();

@@ -7,6 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, test, type TestContext } from 'node:test';
 import { requirePeer } from '../../tools/peers/require.ts';
 import { runCli, runShell, startCli, type RunningCli } from '../support/cli.ts';
+import { newCosigner } from '../support/cosigner.ts';
 import { removeFolder, testFolder } from '../support/server.ts';
 
 const DEV_ENV = { CLAVIGER_PORT: '0' };
@@ -211,6 +212,19 @@ describe('serve', { concurrency: 2 }, () => {
       assert.match(stdout, /shop/);
       assert.doesNotMatch(stdout, /horse/);
     }
+  });
+
+  test('config check tells what keeps the log honest', async () => {
+    const cosigner = newCosigner('witness.example/north');
+    const file = config(
+      'kept',
+      `audit: { origin: kms.example.com/audit, retentionDays: 400, witnesses: [{ name: north, url: "https://north.example/", key: "${cosigner.key}" }],
+        copies: [{ name: usb, kind: file, path: /mnt/usb/checkpoints.jsonl }] }\n`,
+    );
+    const { stdout } = await runCli(['config', 'check', '--config', file], { cwd: folder });
+    assert.match(stdout, /^audit +signed as kms\.example\.com\/audit, redactable after 400 days, /mu);
+    assert.match(stdout, /^witnesses +north \(1 make a checkpoint a cosigned one\)$/mu);
+    assert.match(stdout, /^copies +usb \(file\)$/mu);
   });
 
   test('config check names each mistake', async () => {

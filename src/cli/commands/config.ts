@@ -27,19 +27,23 @@ function checkCommand(): CliCommand {
 }
 
 async function check(session: Session, { config: named }: { readonly config?: string }): Promise<void> {
-  const [{ configFile, serverConfig }, { withoutSecrets }, { requireUsableFiles }] = await Promise.all([
+  const [{ configFile, serverConfig }, { withoutSecrets }, { requireUsableFiles }, { quorumOf }] = await Promise.all([
     import('./server-config.ts'),
     import('../../server/config.ts'),
     import('../../server/config-files.ts'),
+    import('../../server/checkpoint-keepers.ts'),
   ]);
   const file = configFile(session.terminal, named) ?? null;
   const config = serverConfig(session.terminal, named);
   requireUsableFiles(config);
   const shown = withoutSecrets(config);
-  session.answer({ file, config: shown }, () => `${words(config)}\n\nOK: ${file ?? 'the defaults'}`);
+  session.answer(
+    { file, config: shown },
+    () => `${words(config, quorumOf(config.audit))}\n\nOK: ${file ?? 'the defaults'}`,
+  );
 }
 
-function words(config: Config): string {
+function words(config: Config, quorum: number): string {
   const { region, listen, tls, store, seal, tenants, audit, providers, groups, alerts, limits, policies } = config;
   return record([
     ['listen', `${listen.address}:${listen.port}`],
@@ -57,13 +61,25 @@ function words(config: Config): string {
       tenants.map(({ name, accountId }) => (accountId === undefined ? name : `${name} (${accountId})`)).join(', '),
     ],
     ['limits', `${limits.cryptoPerSecond} uses and ${limits.changesPerSecond} changes a second for each principal`],
-    ['audit', `${audit.refusalsPerSecond} single records a second for refused strangers`],
+    [
+      'audit',
+      `signed as ${audit.origin ?? 'claviger/LOGID'}, redactable after ${audit.retentionDays} days, ` +
+        `${audit.refusalsPerSecond} single records a second for refused strangers`,
+    ],
+    ['witnesses', witnessWords(audit.witnesses, quorum)],
+    ['copies', namesOf(audit.copies)],
     ['sinks', namesOf(audit.sinks)],
     ['providers', providers.length === 0 ? 'the built-in keystore alone' : namesOf(providers)],
     ['groups', groups.length === 0 ? 'none' : groups.map(groupWords).join(', ')],
     ['alerts', alerts.channels.length === 0 ? 'to the server log only' : namesOf(alerts.channels)],
     ['policies', policies === undefined ? 'the built-in ones' : fileWords(policies)],
   ]);
+}
+
+/** `north, south (2 make a checkpoint a cosigned one)`. */
+function witnessWords(witnesses: Config['audit']['witnesses'], quorum: number): string {
+  if (witnesses.length === 0) return 'none';
+  return `${witnesses.map(({ name }) => name).join(', ')} (${quorum} make a checkpoint a cosigned one)`;
 }
 
 function tlsOffWords(address: string): string {

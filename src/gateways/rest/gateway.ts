@@ -169,7 +169,8 @@ function understood(request: HttpRequest, stranger: ClavigerError | null): Asked
   let route: RouteName | null = null;
   try {
     const { message, path } = request;
-    const found = findRoute(message.method!, path);
+    // What is asked for without its body is asked for all the same: Node leaves the body out.
+    const found = findRoute(message.method === 'HEAD' ? 'GET' : message.method!, path);
     if (found === null) throw new ClavigerError('NOT_FOUND', notFound(message.method!, path));
     route = found.name;
     const operation = OPERATIONS[route] as unknown as Operation<unknown, unknown>;

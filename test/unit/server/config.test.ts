@@ -131,7 +131,22 @@ describe('witnesses and copies', () => {
     [
       'an address that is none',
       `witnesses: [{ name: a, url: "w.example", key: "${KEY}" }]`,
-      /`audit.witnesses.0.url`: must be an address that begins with https:/,
+      /`audit.witnesses.0.url`: must be an address that begins with https:\/\/ or http:/,
+    ],
+    [
+      'an address that no path can be put behind',
+      `witnesses: [{ name: a, url: "https://w.example/?log=1", key: "${KEY}" }]`,
+      /`audit.witnesses.0.url`: must have no \? in it/,
+    ],
+    [
+      'two sinks that write one file',
+      'sinks: [{ name: a, kind: file, path: ./x.jsonl }, { name: b, kind: file, path: x.jsonl }]',
+      /`audit.sinks`: must have a file each of its own/,
+    ],
+    [
+      'a copy that writes the file of a sink',
+      'sinks: [{ name: a, kind: file, path: x.jsonl }], copies: [{ name: b, kind: file, path: x.jsonl }]',
+      /`audit.copies`: must have files of their own/,
     ],
     ['two of one name', `witnesses: [${witness()}, ${witness()}]`, /`audit.witnesses`: have names of their own/],
     [
