@@ -1,6 +1,6 @@
 /** `claviger audit verify` on exports and receipts, without a server. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { runCli, type CliRun } from '../support/cli.ts';
@@ -185,6 +185,82 @@ describe('a receipt', () => {
     const { code, stdout } = await verify(['forged.json', '--key', 'log.key']);
     assert.equal(code, 1);
     assert.match(stdout, /^record-changed: record 150 has another leaf hash/m);
+  });
+});
+
+describe('a receipt and what was verified before', () => {
+  const fork = structuredClone(records);
+  fork[3]!.fields['outcome'] = 'INTERNAL';
+  before(() => {
+    writeFiles(join(folder, 'fork'), fixtureFiles(fork, key));
+    writeFileSync(join(folder, 'fork.json'), JSON.stringify(fixtureReceipt(fork, key, 150)));
+  });
+
+  test('are held against each other where the sizes are the same: another root is a fork', async () => {
+    const same = await verify(['receipt.json', '--key', 'log.key', '--since', 'now/checkpoint']);
+    assert.equal(same.code, 0, same.stdout);
+    assert.match(same.stdout, /compared with +the checkpoint of the same size/);
+    const { code, stdout } = await verify(['fork.json', '--key', 'log.key', '--since', 'now/checkpoint']);
+    assert.equal(code, 1);
+    assert.match(
+      stdout,
+      /^fork: two checkpoints of size 300 have different roots: the one in the receipt, and the checkpoint in `now\/checkpoint`\n {2}the log has told two/,
+    );
+    assert.doesNotMatch(stdout, /verified:/);
+  });
+
+  test('that is remembered is looked at likewise, unless --no-remember says so, and a receipt is not remembered', async () => {
+    const home = freshHome();
+    assert.equal((await verify(['fork.json', '--key', 'log.key'], home)).code, 0);
+    assert.equal(existsSync(join(home, '.local', 'state', 'claviger')), false);
+    assert.equal((await verify(['now', '--key', 'log.key'], home)).code, 0);
+    const { code, stdout } = await verify(['fork.json', '--key', 'log.key'], home);
+    assert.equal(code, 1);
+    assert.match(stdout, /^fork: .*, and the checkpoint that was verified here before$/m);
+    assert.equal((await verify(['fork.json', '--key', 'log.key', '--no-remember'], home)).code, 0);
+  });
+
+  test('are told to be not compared where the sizes differ', async () => {
+    const args = ['receipt.json', '--key', 'log.key', '--since', 'then/checkpoint'];
+    const { code, stdout } = await verify(args);
+    assert.equal(code, 0, stdout);
+    assert.match(
+      stdout,
+      /^not compared: the checkpoint in `then\/checkpoint` has size 290; a receipt alone cannot show that it is consistent/m,
+    );
+    const { receipt } = JSON.parse((await verify([...args, '--json'])).stdout);
+    assert.deepEqual(
+      [receipt.since, receipt.uncompared],
+      [[], [{ name: 'the checkpoint in `then/checkpoint`', size: 290 }]],
+    );
+  });
+
+  test('has a checkpoint that --save writes, where it is verified', async () => {
+    await verify(['receipt.json', '--key', 'log.key', '--save', 'of-receipt.checkpoint']);
+    const saved = readFileSync(join(folder, 'of-receipt.checkpoint'), 'utf8');
+    assert.equal(saved, fixtureReceipt(records, key, 150).checkpoint);
+    await verify(['fork.json', '--key', 'log.key', '--since', 'now/checkpoint', '--save', 'of-fork.checkpoint']);
+    assert.equal(existsSync(join(folder, 'of-fork.checkpoint')), false);
+  });
+
+  test('that is signed by another key, or is none, is a finding', async () => {
+    writeFiles(join(folder, 'foreign'), fixtureFiles(records, fixtureKey()));
+    for (const [file, kind] of [
+      ['foreign/checkpoint', /^other-key: the checkpoint in `foreign/],
+      ['log.key', /^bad-note: the checkpoint in `log\.key`/],
+    ] as const) {
+      const { code, stdout } = await verify(['receipt.json', '--key', 'log.key', '--since', file]);
+      assert.equal(code, 1);
+      assert.match(stdout, kind);
+    }
+  });
+
+  test('has no use for --all and --forget, which are refused', async () => {
+    for (const option of ['--all', '--forget']) {
+      const { code, stdout, stderr } = await verify(['receipt.json', '--key', 'log.key', option]);
+      assert.deepEqual([code, stdout], [2, '']);
+      assert.match(stderr, new RegExp(`${option} is for a folder or a server; for a receipt it means nothing`));
+    }
   });
 });
 

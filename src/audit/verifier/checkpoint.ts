@@ -17,6 +17,13 @@ export interface Checkpoint {
   readonly note: Note;
 }
 
+/** A checkpoint as somebody kept or gave it, which is not believed yet. */
+export interface NamedCheckpoint {
+  /** How messages name it: `the checkpoint in old.txt`. */
+  readonly name: string;
+  readonly note: Uint8Array;
+}
+
 /**
  * Reads a checkpoint, and believes it only where the log's key signed it.
  *

@@ -1,10 +1,13 @@
 /**
  * Verifies a receipt: that one record is in the log, with nothing but the log's key. No server is asked.
  *
+ * A receipt holds one checkpoint and no proof from it to another. So an older or newer checkpoint that somebody kept is
+ * compared with it where both have the same size; of others it is said that they were not compared.
+ *
  * @module
  */
 import { bytesOf } from './base64.ts';
-import { openCheckpoint, type Checkpoint } from './checkpoint.ts';
+import { openCheckpoint, type Checkpoint, type NamedCheckpoint } from './checkpoint.ts';
 import { finding, FindingError, MalformedError, type Finding, type FindingKind } from './finding.ts';
 import { HASH_BYTES, leafHash, provesInclusion } from './merkle.ts';
 import { cosignedAt, type VerifierKey } from './note.ts';
@@ -21,6 +24,12 @@ export interface ReceiptSummary {
   /** Of the tree in which the record was proved to be. */
   readonly size: number;
   readonly rootHash: string;
+  /** The checkpoint in the receipt, as it came: what to keep. */
+  readonly checkpoint: string;
+  /** Sizes of the checkpoints seen before that are the same as this one. */
+  readonly since: readonly number[];
+  /** Those of another size: a receipt alone cannot show that they are of one log with it. */
+  readonly uncompared: readonly { readonly name: string; readonly size: number }[];
   readonly record: LogRecord;
   /** Field → what it was, where the receipt opens it. */
   readonly values: Readonly<Record<string, string>>;
@@ -37,6 +46,8 @@ export interface ReceiptReport {
 
 export interface ReceiptOptions {
   readonly key: VerifierKey;
+  /** Checkpoints that were seen before; one of the same size must have the same root. */
+  readonly since?: readonly NamedCheckpoint[];
   /** Witnesses that must have cosigned the checkpoint. */
   readonly witnesses?: readonly VerifierKey[];
 }
@@ -52,9 +63,15 @@ export function verifyReceipt(json: string, options: ReceiptOptions): ReceiptRep
   }
 }
 
-function verified(json: string, { key, witnesses = [] }: ReceiptOptions): ReceiptSummary {
+function verified(json: string, { key, since = [], witnesses = [] }: ReceiptOptions): ReceiptSummary {
   const receipt = parsed(json);
   const checkpoint = openCheckpoint(Buffer.from(receipt.checkpoint), key, 'the checkpoint in the receipt');
+  const seen = since.map(({ name, note }) => ({ name, ...openCheckpoint(note, key, name) }));
+  for (const { name, size, root } of seen) {
+    if (size !== checkpoint.size || root.equals(checkpoint.root)) continue;
+    const message = `two checkpoints of size ${size} have different roots: the one in the receipt, and ${name}`;
+    throw new FindingError('fork', message);
+  }
   const { index, size, leafHash: told, openings } = receipt;
   const record = recordOf(receipt.entry, index);
   const fail = (kind: FindingKind, message: string): never => {
@@ -78,6 +95,9 @@ function verified(json: string, { key, witnesses = [] }: ReceiptOptions): Receip
     index,
     size,
     rootHash: checkpoint.root.toString('base64'),
+    checkpoint: checkpoint.text,
+    since: seen.filter((other) => other.size === size).map((other) => other.size),
+    uncompared: seen.filter((other) => other.size !== size).map((other) => ({ name: other.name, size: other.size })),
     record,
     values: Object.fromEntries(Object.entries(opening.openings).map(([name, pair]) => [name, valueOf(pair)])),
     closed,

@@ -5,23 +5,17 @@
  * @module
  */
 import { bytesOf } from './base64.ts';
-import { openCheckpoint, type Checkpoint } from './checkpoint.ts';
+import { openCheckpoint, type Checkpoint, type NamedCheckpoint } from './checkpoint.ts';
 import { finding, FindingError, MalformedError, type Finding } from './finding.ts';
 import { HASH_BYTES, provesConsistency } from './merkle.ts';
 import type { VerifierKey } from './note.ts';
-
-export interface NamedCheckpoint {
-  /** How messages name it: `the checkpoint in old.txt`. */
-  readonly name: string;
-  readonly note: Uint8Array;
-}
 
 export interface Succession {
   readonly key: VerifierKey;
   readonly older: NamedCheckpoint;
   readonly newer: NamedCheckpoint;
   /** Hashes of the proof between two sizes, in base64. It is asked only where the sizes need one. */
-  prove(from: number, to: number): Promise<readonly string[]>;
+  readonly prove: (from: number, to: number) => Promise<readonly string[]>;
 }
 
 /** What is wrong with the newer checkpoint, for whoever has the older one; null where the log has only grown. */

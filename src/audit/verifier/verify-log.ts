@@ -10,7 +10,7 @@
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openCheckpoint, type Checkpoint } from './checkpoint.ts';
+import { openCheckpoint, type Checkpoint, type NamedCheckpoint } from './checkpoint.ts';
 import { diagnose, orderOf, tailCut } from './diagnose.ts';
 import { finding, FindingError, MalformedError, type Finding, type FindingKind } from './finding.ts';
 import { GrowingTree, HASH_BYTES, leafHash, TILE_WIDTH, type FullTile } from './merkle.ts';
@@ -28,16 +28,10 @@ export const FINDINGS_MAX = 100;
 const CATCH_UP_PAUSE_MS = 1500;
 const CATCH_UP_ROUNDS_MAX = 3;
 
-export interface OlderCheckpoint {
-  /** How messages name it: `the checkpoint in old.txt`. */
-  readonly name: string;
-  readonly note: Uint8Array;
-}
-
 export interface VerifyOptions {
   readonly key: VerifierKey;
   /** Checkpoints that were seen before; the log must go on from each. */
-  readonly since?: readonly OlderCheckpoint[];
+  readonly since?: readonly NamedCheckpoint[];
   /** Witnesses that must have cosigned. */
   readonly witnesses?: readonly VerifierKey[];
   /** Findings after which to stop; 1 where it is not given. */

@@ -16,7 +16,7 @@ import {
   type LogReport,
   type LogSource,
   type LogSummary,
-  type OlderCheckpoint,
+  type NamedCheckpoint,
   type ReceiptSummary,
   type VerifierKey,
 } from '../../../audit/verifier/index.ts';
@@ -50,11 +50,14 @@ export function verifyCommand(): CliCommand {
     .description('Verify a log or a receipt with nothing but its key; the exit code is 1 where something is wrong')
     .argument('<log>', 'folder of `claviger audit export`, URL of a server, or file with a receipt')
     .requiredOption('--key <key>', 'verifier key of the log, or a file with it; get it once, from somebody you trust')
-    .option('--since <file>', 'an older checkpoint, from which the log must have gone on')
+    .option(
+      '--since <file>',
+      'an older checkpoint, from which the log must have gone on; a receipt is held against one of its own size',
+    )
     .option('--witness <keys...>', 'verifier keys of witnesses that must have cosigned')
-    .option('--all', `tell every finding, ${FINDINGS_MAX} at most, not only the first`)
+    .option('--all', `tell every finding in a log, ${FINDINGS_MAX} at most, not only the first`)
     .option('--save <file>', 'write the checkpoint that was verified here')
-    .option('--forget', 'forget what was verified before, and begin anew')
+    .option('--forget', 'forget what was verified of the log before, and begin anew')
     .option('--no-remember', 'neither look at what was verified before nor keep what is verified now')
     .examples(
       'claviger audit verify ./export --key log.key',
@@ -67,7 +70,7 @@ export function verifyCommand(): CliCommand {
 async function verify(session: Session, options: VerifyOptions, target: string): Promise<number> {
   const key = await readVerifierKey(session, options.key);
   const witnesses = (options.witness ?? []).map((text) => requireKey(text, 'witness', '--witness'));
-  if (isReceipt(target)) return verifyOne(session, target, key, witnesses);
+  if (isReceipt(target)) return verifyOne(session, options, target, key, witnesses);
   return verifyAll(session, options, sourceOf(session, target), key, witnesses);
 }
 
@@ -99,16 +102,25 @@ async function verifyAll(
 
 async function verifyOne(
   session: Session,
+  options: VerifyOptions,
   file: string,
   key: VerifierKey,
   witnesses: readonly VerifierKey[],
 ): Promise<number> {
+  for (const name of ['all', 'forget'] as const) {
+    if (options[name] === true)
+      throw new UsageError(`--${name} is for a folder or a server; for a receipt it means nothing`);
+  }
+  const known = options.remember ? knownCheckpointPath(session.terminal.env, key.text) : null;
+  const since = await olderCheckpoints(session, options.since, known);
   const text = (await readInput(session.terminal, file, RECEIPT_BYTES_MAX, 'a receipt has not')).toString();
-  const { receipt, findings } = verifyReceipt(text, { key, witnesses });
+  const { receipt, findings } = verifyReceipt(text, { key, since, witnesses });
   const verified = findings.length === 0;
   session.answer({ verified, receipt, findings }, () =>
     receipt === null ? findingsInWords(session, findings) : receiptInWords(session, receipt),
   );
+  // It is not remembered: no proof shows that the log goes on from what was verified here to it.
+  if (receipt !== null && options.save !== undefined) writeText(session.terminal, receipt.checkpoint, options.save);
   return verified ? EXIT.ok : EXIT.failed;
 }
 
@@ -116,8 +128,8 @@ async function olderCheckpoints(
   { terminal }: Session,
   since: string | undefined,
   known: string | null,
-): Promise<readonly OlderCheckpoint[]> {
-  const older: OlderCheckpoint[] = [];
+): Promise<readonly NamedCheckpoint[]> {
+  const older: NamedCheckpoint[] = [];
   if (since !== undefined) {
     older.push({ name: `the checkpoint in \`${since}\``, note: await readInput(terminal, since) });
   }
@@ -199,7 +211,7 @@ function findingsInWords({ terminal }: Session, findings: readonly Finding[]): s
 }
 
 function receiptInWords({ terminal }: Session, receipt: ReceiptSummary): string {
-  const { origin, index, size, record: entry, values, closed, witnesses } = receipt;
+  const { origin, index, size, since, uncompared, record: entry, values, closed, witnesses } = receipt;
   const rows = record([
     ['log', plain(origin)],
     ['record', `${number(index)} of ${number(size)}`],
@@ -210,9 +222,14 @@ function receiptInWords({ terminal }: Session, receipt: ReceiptSummary): string 
     ['request', plain(entry.requestId)],
     ...Object.entries(values).map(([name, value]): [string, string] => [name, plain(value)]),
     ['not opened', closed.join(', ')],
+    ['compared with', since.length === 0 ? null : 'the checkpoint of the same size that was seen before'],
     ...witnesses.map(({ name, time }): [string, string] => ['witness', `${plain(name)}, at ${time}`]),
   ]);
-  return `${rows}\n\n${terminal.styled('green', 'verified:')} the record is in the log`;
+  const others = uncompared.map(
+    ({ name, size: at }) =>
+      `${terminal.styled('yellow', 'not compared:')} ${plain(name)} has size ${number(at)}; a receipt alone cannot show that it is consistent with that, an export or the server can\n`,
+  );
+  return `${rows}\n\n${others.join('')}${terminal.styled('green', 'verified:')} the record is in the log`;
 }
 
 function number(value: number): string {

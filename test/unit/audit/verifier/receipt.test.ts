@@ -67,6 +67,24 @@ describe('a receipt', () => {
     refused(SINGLE, (receipt) => (receipt.hashes = good(9).hashes), 'proof-fails');
   });
 
+  test('is held against a checkpoint of its own size, and no other', () => {
+    const other = fixtureRecords({ records: 77 });
+    other[0]!.fields['outcome'] = 'INTERNAL';
+    const seen = (of: typeof records): { name: string; note: Buffer } => ({
+      name: '`seen`',
+      note: Buffer.from(fixtureReceipt(of, log, 0).checkpoint),
+    });
+    const check = (of: typeof records): ReceiptReport =>
+      verifyReceipt(JSON.stringify(good(SINGLE)), { key, since: [seen(of)] });
+    const same = check(records).receipt!;
+    assert.deepEqual([same.since, same.uncompared], [[77], []]);
+    assert.equal(same.checkpoint, good(SINGLE).checkpoint);
+    const smaller = check(records.slice(0, 70)).receipt!;
+    assert.deepEqual([smaller.since, smaller.uncompared], [[], [{ name: '`seen`', size: 70 }]]);
+    const { receipt, findings } = check(other);
+    assert.deepEqual([receipt, findings[0]!.kind], [null, 'fork']);
+  });
+
   test('whose checkpoint is another log’s, or not signed by its key, is refused', () => {
     refused(
       SINGLE,
