@@ -42,6 +42,11 @@ export function keepCheckpoint(path: string, note: string): void {
   }
 }
 
+/** @throws ClavigerError */
 export function forgetCheckpoint(path: string): void {
-  rmSync(path, { force: true });
+  try {
+    rmSync(path, { force: true });
+  } catch (cause) {
+    throw fileError('write', path, cause);
+  }
 }

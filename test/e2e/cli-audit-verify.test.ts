@@ -1,6 +1,9 @@
 /** `claviger audit verify` on exports and receipts, without a server. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { runCli, type CliRun } from '../support/cli.ts';
@@ -145,6 +148,49 @@ describe('what was verified before', () => {
   });
 });
 
+describe('a checkpoint that cannot be kept', () => {
+  /** A state folder in which there is nothing, and nothing can be made. */
+  function sealedHome(): string {
+    const home = freshHome();
+    mkdirSync(join(home, '.local', 'state'), { recursive: true });
+    symlinkSync('/nonexistent/claviger', join(home, '.local', 'state', 'claviger'));
+    return home;
+  }
+
+  test('does not take the answer away: it is told first, and then what could not be written', async () => {
+    for (const [args, home, message] of [
+      [
+        ['now', '--save', '/dev/full'],
+        freshHome(),
+        /cannot write `\/dev\/full`: the disk is full; what was answered holds/,
+      ],
+      [['receipt.json', '--save', '/dev/full'], freshHome(), /cannot write `\/dev\/full`: the disk is full/],
+      [['now'], sealedHome(), /cannot write `.*`: .*; what was answered holds; with --no-remember nothing is kept/],
+    ] as const) {
+      const { code, stdout, stderr } = await verify([...args, '--key', 'log.key'], home);
+      assert.equal(code, 2, stderr);
+      assert.match(stdout, /verified: /);
+      assert.match(stderr, message);
+    }
+    const answered = await verify(['now', '--key', 'log.key', '--json'], sealedHome());
+    assert.equal((JSON.parse(answered.stdout) as { verified: boolean }).verified, true);
+    assert.equal((await verify(['now', '--key', 'log.key', '--no-remember'], sealedHome())).code, 0);
+  });
+
+  test('is kept as a file all the same, and what cannot be read of it is told before anything is read', async () => {
+    const saved = await verify(['now', '--key', 'log.key', '--save', 'sealed.checkpoint'], sealedHome());
+    assert.equal(saved.code, 2);
+    assert.ok(existsSync(join(folder, 'sealed.checkpoint')));
+    const home = freshHome();
+    writeFileSync(join(home, '.local'), 'no folder');
+    for (const target of ['now', 'receipt.json']) {
+      const { code, stdout, stderr } = await verify([target, '--key', 'log.key'], home);
+      assert.deepEqual([code, stdout], [2, '']);
+      assert.match(stderr, /cannot read `.*`: a part of its path is not a folder; with --no-remember/);
+    }
+  });
+});
+
 describe('a witness', () => {
   for (const [kind, type] of [
     ['Ed25519', 4],
@@ -286,10 +332,44 @@ describe('a command line that cannot be meant', () => {
     }
   });
 
-  test('a file that is missing gives exit code 1, and a server that is not there 6', async () => {
-    const missing = await verify(['now', '--key', 'no-such-file']);
-    assert.equal(missing.code, 1);
-    assert.match(missing.stderr, /cannot read `no-such-file`: there is no such file/);
+  test('names a file that cannot be read or written: exit code 2, for 1 says that there is a finding', async () => {
+    mkdirSync(join(folder, 'unreadable', 'checkpoint'), { recursive: true });
+    for (const [args, message] of [
+      [['now', '--key', 'no-such-file'], /cannot read `no-such-file`: there is no such file/],
+      [['now', '--key', 'then'], /cannot read `then`: it is a folder/],
+      [['now', '--key', 'log.key', '--since', 'no-such-file'], /cannot read `no-such-file`: there is no such file/],
+      [['now', '--key', 'log.key', '--since', 'then'], /cannot read `then`: it is a folder/],
+      [['receipt.json', '--key', 'log.key', '--since', 'then'], /cannot read `then`: it is a folder/],
+      [['now', '--key', 'log.key', '--save', 'then'], /cannot write `then`: it is a folder; name a file for --save/],
+      [
+        ['receipt.json', '--key', 'log.key', '--save', 'nowhere/x'],
+        /cannot write `nowhere\/x`: there is no folder `nowhere`; make it/,
+      ],
+      [['unreadable', '--key', 'log.key'], /cannot read `unreadable\/checkpoint`/],
+    ] as const) {
+      const { code, stderr, stdout } = await verify(args);
+      assert.match(stderr, message);
+      assert.deepEqual([code, stdout], [2, ''], args.join(' '));
+    }
+  });
+
+  test('a server that is not there or fails gives exit code 6, and one that has no log 4', async () => {
+    let status = 404;
+    const server = createServer((_, answer) => answer.writeHead(status).end('not here')).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    try {
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const args = ['audit', 'verify', url, '--key', key.vkey];
+      const { code, stderr, stdout } = await runCli(args, { env: { HOME: freshHome(), CLAVIGER_TOKEN: 'clv_x' } });
+      assert.deepEqual([code, stdout], [4, ''], stderr);
+      assert.match(stderr, new RegExp(`there is no Claviger log at ${url}: .* is 404; give the address of the server`));
+      status = 500;
+      const failed = await runCli(args, { env: { HOME: freshHome(), CLAVIGER_TOKEN: 'clv_x' } });
+      assert.deepEqual([failed.code, failed.stdout], [6, ''], failed.stderr);
+      assert.match(failed.stderr, /cannot read `checkpoint`: the server answered 500/);
+    } finally {
+      server.close();
+    }
     const env = { HOME: freshHome(), CLAVIGER_TOKEN: 'clv_x' };
     const gone = await runCli(['audit', 'verify', 'http://127.0.0.1:1', '--key', key.vkey], { cwd: folder, env });
     assert.equal(gone.code, 6);

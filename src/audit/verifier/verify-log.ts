@@ -10,6 +10,7 @@
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ClavigerError } from '../../errors.ts';
 import { openCheckpoint, type Checkpoint, type NamedCheckpoint } from './checkpoint.ts';
 import { diagnose, orderOf, tailCut } from './diagnose.ts';
 import { finding, FindingError, MalformedError, type Finding, type FindingKind } from './finding.ts';
@@ -82,7 +83,7 @@ export interface WitnessReport {
 /**
  * Verifies a log with nothing but its key.
  *
- * @throws ClavigerError where the source cannot be read
+ * @throws ClavigerError where the source cannot be read; NOT_FOUND where a server has no log
  */
 export async function verifyLog(source: LogSource, options: VerifyOptions): Promise<LogReport> {
   let newest: Checkpoint;
@@ -90,6 +91,7 @@ export async function verifyLog(source: LogSource, options: VerifyOptions): Prom
     newest = await newestCheckpoint(source, options.key);
   } catch (error) {
     if (!(error instanceof FindingError)) throw error;
+    if (source.live && error.finding.kind === 'missing-file') throw noLogAt(source.name);
     return { log: null, warnings: [], findings: [error.finding] };
   }
   const pass = new Pass(source, options, newest);
@@ -123,6 +125,14 @@ async function newestCheckpoint(source: LogSource, key: VerifierKey): Promise<Ch
   const bytes = await source.read('checkpoint');
   if (bytes === null) throw new FindingError('missing-file', `there is no \`checkpoint\` in ${source.name}`);
   return openCheckpoint(bytes, key, 'the checkpoint');
+}
+
+/** A copy may lack its checkpoint; a server that has none is not one of ours, or is asked at the wrong place. */
+function noLogAt(url: string): ClavigerError {
+  return new ClavigerError(
+    'NOT_FOUND',
+    `there is no Claviger log at ${url}: the answer to \`/v1/audit/log/checkpoint\` is 404; give the address of the server itself, as \`claviger login\` has it`,
+  );
 }
 
 class Pass {

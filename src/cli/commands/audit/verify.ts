@@ -1,9 +1,13 @@
 /**
  * `claviger audit verify`: whether a log, or one receipt, is what its key signed. Needs no server for an export.
  *
+ * Exit code 1 says that there is a finding, and nothing else does: scripts raise an alarm by it. So what cannot be read or
+ * written on this machine is a command line that cannot be meant, 2.
+ *
  * @module
  */
-import { statSync } from 'node:fs';
+import { statSync, type Stats } from 'node:fs';
+import { dirname } from 'node:path';
 import {
   FINDINGS_MAX,
   folderSource,
@@ -20,9 +24,10 @@ import {
   type ReceiptSummary,
   type VerifierKey,
 } from '../../../audit/verifier/index.ts';
+import { ClavigerError } from '../../../errors.ts';
 import { CliCommand } from '../../command.ts';
 import { findConnection, requireEndpoint } from '../../connection.ts';
-import { EXIT } from '../../exit-codes.ts';
+import { EXIT, exitCodeOf } from '../../exit-codes.ts';
 import { readInput } from '../../input.ts';
 import { forgetCheckpoint, keepCheckpoint, knownCheckpointPath, readKnownCheckpoint } from '../../known-checkpoints.ts';
 import { writeText } from '../../output.ts';
@@ -33,6 +38,7 @@ import { UsageError } from '../../usage-error.ts';
 
 /** A receipt of a batch with a hundred items and their contexts. */
 const RECEIPT_BYTES_MAX = 4 << 20;
+const DO_NOT_REMEMBER = 'with --no-remember nothing is kept there, and --save keeps the checkpoint where you say';
 const PATH_OF_LOG = /\/v1\/audit\/log\/?$/;
 
 interface VerifyOptions {
@@ -70,6 +76,7 @@ export function verifyCommand(): CliCommand {
 async function verify(session: Session, options: VerifyOptions, target: string): Promise<number> {
   const key = await readVerifierKey(session, options.key);
   const witnesses = (options.witness ?? []).map((text) => requireKey(text, 'witness', '--witness'));
+  requireWritable(options.save);
   if (isReceipt(target)) return verifyOne(session, options, target, key, witnesses);
   return verifyAll(session, options, sourceOf(session, target), key, witnesses);
 }
@@ -83,7 +90,7 @@ async function verifyAll(
 ): Promise<number> {
   const { terminal } = session;
   const known = options.remember ? knownCheckpointPath(terminal.env, key.text) : null;
-  if (known !== null && options.forget === true) forgetCheckpoint(known);
+  if (known !== null && options.forget === true) orUsage(() => forgetCheckpoint(known), DO_NOT_REMEMBER);
   const work = progress(terminal);
   const report = await verifyLog(source, {
     key,
@@ -91,13 +98,29 @@ async function verifyAll(
     since: await olderCheckpoints(session, options.since, known),
     findingsMax: options.all === true ? FINDINGS_MAX : 1,
     onProgress: (records, of) => work.show(`${number(records)} of ${number(of)} records …`),
-  }).finally(() => work.clear());
+  })
+    .catch((error: unknown) => {
+      throw source.live ? unanswered(error) : usageOf(error);
+    })
+    .finally(() => work.clear());
   const { log, findings } = report;
   const whole = findings.length === 0 && log !== null;
-  if (whole && known !== null) keepCheckpoint(known, log.checkpoint);
-  if (whole && options.save !== undefined) writeText(terminal, log.checkpoint, options.save);
   session.answer({ verified: whole, ...report }, () => logInWords(session, source, report));
+  if (whole) keep(session, log.checkpoint, { save: options.save, known });
   return whole ? EXIT.ok : EXIT.failed;
+}
+
+/** After the answer: a disk that is full takes nothing of it away. */
+function keep(
+  { terminal }: Session,
+  note: string,
+  { save, known }: { save?: string | undefined; known: string | null },
+): void {
+  try {
+    if (save !== undefined) orUsage(() => writeText(terminal, note, save), 'what was answered holds');
+  } finally {
+    if (known !== null) orUsage(() => keepCheckpoint(known, note), `what was answered holds; ${DO_NOT_REMEMBER}`);
+  }
 }
 
 async function verifyOne(
@@ -113,36 +136,74 @@ async function verifyOne(
   }
   const known = options.remember ? knownCheckpointPath(session.terminal.env, key.text) : null;
   const since = await olderCheckpoints(session, options.since, known);
-  const text = (await readInput(session.terminal, file, RECEIPT_BYTES_MAX, 'a receipt has not')).toString();
+  const text = (await readArgument(session, file, RECEIPT_BYTES_MAX, 'a receipt has not')).toString();
   const { receipt, findings } = verifyReceipt(text, { key, since, witnesses });
   const verified = findings.length === 0;
   session.answer({ verified, receipt, findings }, () =>
     receipt === null ? findingsInWords(session, findings) : receiptInWords(session, receipt),
   );
   // It is not remembered: no proof shows that the log goes on from what was verified here to it.
-  if (receipt !== null && options.save !== undefined) writeText(session.terminal, receipt.checkpoint, options.save);
+  if (receipt !== null) keep(session, receipt.checkpoint, { save: options.save, known: null });
   return verified ? EXIT.ok : EXIT.failed;
 }
 
 async function olderCheckpoints(
-  { terminal }: Session,
+  session: Session,
   since: string | undefined,
   known: string | null,
 ): Promise<readonly NamedCheckpoint[]> {
   const older: NamedCheckpoint[] = [];
   if (since !== undefined) {
-    older.push({ name: `the checkpoint in \`${since}\``, note: await readInput(terminal, since) });
+    older.push({ name: `the checkpoint in \`${since}\``, note: await readArgument(session, since) });
   }
-  const note = known === null ? null : readKnownCheckpoint(known);
+  const note = known === null ? null : orUsage(() => readKnownCheckpoint(known), DO_NOT_REMEMBER);
   if (note !== null) older.push({ name: 'the checkpoint that was verified here before', note });
   return older;
 }
 
-async function readVerifierKey({ terminal }: Session, given: string): Promise<VerifierKey> {
+async function readVerifierKey(session: Session, given: string): Promise<VerifierKey> {
   // A key has plus signs where a path seldom has; a file of that name is meant nevertheless.
   const inFile = isFile(given) || given === '-' || !given.includes('+');
-  const text = inFile ? (await readInput(terminal, given)).toString().trim() : given;
+  const text = inFile ? (await readArgument(session, given)).toString().trim() : given;
   return requireKey(text, 'log', inFile ? `\`${given}\`` : '--key');
+}
+
+/** What an argument names. */
+async function readArgument({ terminal }: Session, path: string, bytesMax?: number, tooLong?: string): Promise<Buffer> {
+  return readInput(terminal, path, bytesMax, tooLong).catch((error: unknown) => {
+    throw usageOf(error);
+  });
+}
+
+/** Before anything is read, which may take minutes. */
+function requireWritable(save: string | undefined): void {
+  if (save === undefined || save === '-') return;
+  if (isFolder(save)) throw new UsageError(`cannot write \`${save}\`: it is a folder; name a file for --save`);
+  if (!isFolder(dirname(save))) {
+    throw new UsageError(
+      `cannot write \`${save}\`: there is no folder \`${dirname(save)}\`; make it, or name another file for --save`,
+    );
+  }
+}
+
+/** What cannot be read or written here, as an error of the command line. */
+function usageOf(error: unknown, next?: string): unknown {
+  if (!(error instanceof ClavigerError) || !['INVALID_ARGUMENT', 'LIMIT_EXCEEDED'].includes(error.code)) return error;
+  return new UsageError(next === undefined ? error.message : `${error.message}; ${next}`);
+}
+
+/** What a server fails at, whatever it is, is no finding. */
+function unanswered(error: unknown): unknown {
+  if (!(error instanceof ClavigerError) || exitCodeOf(error.code) !== EXIT.failed) return error;
+  return new ClavigerError('PROVIDER_UNAVAILABLE', error.message, { cause: error.cause });
+}
+
+function orUsage<T>(work: () => T, next: string): T {
+  try {
+    return work();
+  } catch (error) {
+    throw usageOf(error, next);
+  }
 }
 
 function requireKey(text: string, of: 'log' | 'witness', where: string): VerifierKey {
@@ -169,11 +230,20 @@ function isReceipt(target: string): boolean {
 }
 
 function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+  return statsOf(path)?.isFile() ?? false;
 }
 
 function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  return statsOf(path)?.isDirectory() ?? false;
+}
+
+/** null where there is nothing, or nothing that we may look at. */
+function statsOf(path: string): Stats | null {
+  try {
+    return statSync(path);
+  } catch {
+    return null;
+  }
 }
 
 function logInWords(session: Session, { name }: LogSource, { log, warnings, findings }: LogReport): string {

@@ -129,12 +129,15 @@ describe('a log over HTTP', () => {
     }
   });
 
-  test('that has no list of checkpoints, or none at all, is a finding', async () => {
+  test('that has no list of checkpoints is a finding, and an address without a log is none', async () => {
     const files = fixtureFiles(fixtureRecords({ records: 3 }), key);
     files.delete('checkpoints');
     assert.equal((await verify(serverOf(() => files).fetch)).findings[0]!.kind, 'missing-file');
     files.clear();
-    const { log, findings } = await verify(serverOf(() => files).fetch);
-    assert.deepEqual([log, findings[0]!.message], [null, `there is no \`checkpoint\` in ${ENDPOINT}/`]);
+    await assert.rejects(verify(serverOf(() => files).fetch), {
+      code: 'NOT_FOUND',
+      message:
+        /^there is no Claviger log at https:\/\/kms\.example\.com\/: .* is 404; give the address of the server itself/,
+    });
   });
 });
