@@ -5,7 +5,7 @@
  * @module
  */
 import { hash } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileError } from './input.ts';
@@ -20,10 +20,17 @@ export function knownCheckpointPath(env: Environment, verifierKey: string): stri
   return join(home, 'claviger', 'checkpoints', hash('sha256', verifierKey).slice(0, NAME_HEX));
 }
 
-/** The signed note; null where this log is not known yet. @throws ClavigerError */
-export function readKnownCheckpoint(path: string): Buffer | null {
+export interface KnownCheckpoint {
+  /** As it came. */
+  readonly note: Buffer;
+  /** By the clock of this machine. */
+  readonly verifiedAt: string;
+}
+
+/** Null where this log is not known yet. @throws ClavigerError */
+export function readKnownCheckpoint(path: string): KnownCheckpoint | null {
   try {
-    return readFileSync(path);
+    return { note: readFileSync(path), verifiedAt: statSync(path).mtime.toISOString() };
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw fileError('read', path, cause);

@@ -88,6 +88,20 @@ describe('an export', () => {
     );
   });
 
+  test('tells where the key that lies in it is another one than the key that it is verified by', async () => {
+    const files = fixtureFiles(records, key);
+    files.set('key', Buffer.from(`${fixtureKey().vkey}\n`));
+    writeFiles(join(folder, 'other-key'), files);
+    const { code, stdout } = await verify(['other-key', '--key', 'log.key']);
+    assert.equal(code, 0, stdout);
+    assert.match(
+      stdout,
+      /^warning: the `key` that lies in other-key is not the key that it is verified by, which has the id [0-9a-f]{8}$/m,
+    );
+    const wrong = await verify(['now', '--key', fixtureKey().vkey, '--json']);
+    assert.equal(JSON.parse(wrong.stdout).warnings.length, 1);
+  });
+
   test('verified with the key of another log is refused', async () => {
     const { code, stdout } = await verify(['now', '--key', fixtureKey().vkey]);
     assert.equal(code, 1);
@@ -104,7 +118,10 @@ describe('what was verified before', () => {
     assert.match(later.stdout, /goes on from {7}size 290/);
     const old = await verify(['then', '--key', 'log.key'], home);
     assert.equal(old.code, 1);
-    assert.match(old.stdout, /^old-checkpoint: .* the checkpoint that was verified here before has size 300 already/m);
+    assert.match(
+      old.stdout,
+      /^old-checkpoint: this copy is older than what was verified here on 20\d\d-\S+Z: it has size 290, and that had size 300\n {2}`--no-remember` verifies it by itself/m,
+    );
     assert.equal((await verify(['then', '--key', 'log.key', '--no-remember'], home)).code, 0);
     assert.equal((await verify(['then', '--key', 'log.key'], home)).code, 1, 'not to remember is not to forget');
     assert.equal((await verify(['then', '--key', 'log.key', '--forget'], home)).code, 0);
@@ -324,6 +341,8 @@ describe('a command line that cannot be meant', () => {
         ['now', '--key', 'log.key', '--witness', key.vkey],
         /--witness gives is not the Ed25519 or ML-DSA-44 verifier key of a witness/,
       ],
+      [['-', '--key', '-'], /only one input can come from standard input/],
+      [['now', '--key', '-', '--since', '-'], /only one input can come from standard input/],
       [['http://127.0.0.1:1', '--key', 'log.key'], /no token is known for http:\/\/127\.0\.0\.1:1/],
     ] as const) {
       const { code, stderr, stdout } = await verify(args);

@@ -22,6 +22,8 @@ export interface NamedCheckpoint {
   /** How messages name it: `the checkpoint in old.txt`. */
   readonly name: string;
   readonly note: Uint8Array;
+  /** When it was verified on this machine, for one that is remembered. */
+  readonly verifiedAt?: string;
 }
 
 /**

@@ -49,8 +49,13 @@ export interface Finding {
   readonly next: string;
 }
 
-export function finding(kind: FindingKind, message: string, index: number | null = null): Finding {
-  return { kind, index, message, next: FINDINGS[kind] };
+export function finding(
+  kind: FindingKind,
+  message: string,
+  index: number | null = null,
+  next: string = FINDINGS[kind],
+): Finding {
+  return { kind, index, message, next };
 }
 
 /** A finding after which there is nothing more to look at in the same place. */

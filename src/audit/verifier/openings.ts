@@ -33,13 +33,16 @@ export function parseOpening(line: string, index: number): Opening {
   if (!isObject(value) || value['index'] !== index) throw new MalformedError('are those of another record');
   const strange = Object.keys(value).find((name) => !['index', 'openings', 'items'].includes(name));
   if (strange !== undefined) throw new MalformedError(`have a field \`${strange}\``);
-  return openingOf(value['openings'], value['items']);
+  return openingOf(value['openings'], value['items'], 'have');
 }
 
-/** @throws MalformedError */
-export function openingOf(openings: unknown, items: unknown): Opening {
-  if (!isObject(openings)) throw new MalformedError('have no object `openings`');
-  if (items !== undefined && !Array.isArray(items)) throw new MalformedError('have `items` that are no list');
+/**
+ * @param verb of the sentence that the message of an error completes: a line of openings is many
+ * @throws MalformedError
+ */
+export function openingOf(openings: unknown, items: unknown, verb: 'has' | 'have'): Opening {
+  if (!isObject(openings)) throw new MalformedError(`${verb} no object \`openings\``);
+  if (items !== undefined && !Array.isArray(items)) throw new MalformedError(`${verb} \`items\` that are no list`);
   return { openings, items: items ?? null };
 }
 

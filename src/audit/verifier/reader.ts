@@ -23,6 +23,8 @@ export interface Chunk {
   /** False where the bundle holds more than the records that belong there. */
   readonly noLeftOver: boolean;
   readonly hasEntries: boolean;
+  readonly openingsFile: string;
+  readonly hasOpenings: boolean;
   /** The bytes of a record; null where it is missing. */
   entry(index: number): Buffer | null;
   /** The hash tile's leaf; null where the tile is missing or short. */
@@ -31,8 +33,8 @@ export interface Chunk {
   opening(index: number): string | null;
   /** The index that the record at a place claims; null outside this chunk, and where there is none. */
   claimed(index: number): number | null;
-  /** Hashes in the hash tile: as many as there are records, where it is whole; null where it is missing. */
-  readonly leavesCount: number | null;
+  /** Length of the hash tile: that of as many hashes as there are records, where it is whole; null where it is missing. */
+  readonly leavesBytes: number | null;
 }
 
 export class LogReader {
@@ -80,6 +82,8 @@ export class LogReader {
       // What is read from the full bundle, where the log has grown, goes on after these records.
       noLeftOver: bundle === null || !bundle.exact || entries.length < width || (entries.length === width && whole),
       hasEntries: bundle !== null,
+      openingsFile: tilePath('openings', index, width),
+      hasOpenings: openings !== null,
       entry: (at) => (inside(at) ? (entries[at - start] ?? null) : null),
       leaf: (at) => {
         const offset = (at - start) * HASH_BYTES;
@@ -91,7 +95,7 @@ export class LogReader {
         const entry = inside(at) ? entries[at - start] : undefined;
         return entry === undefined ? null : claimedIndex(entry);
       },
-      leavesCount: leaves === null ? null : leaves.length / HASH_BYTES,
+      leavesBytes: leaves === null ? null : leaves.length,
     };
   }
 

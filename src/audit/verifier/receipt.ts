@@ -87,7 +87,7 @@ function verified(json: string, { key, since = [], witnesses = [] }: ReceiptOpti
   if (!provesInclusion({ index, size, leaf, hashes: receipt.hashes, root: checkpoint.root })) {
     fail('proof-fails', `the proof does not show that record ${index} is in the tree of size ${size}`);
   }
-  const opening = openingOf(openings, receipt.items);
+  const opening = openingOf(openings, receipt.items, 'has');
   const closed = checkOpening(record, opening);
   return {
     origin: checkpoint.origin,

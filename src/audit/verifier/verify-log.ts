@@ -86,13 +86,14 @@ export interface WitnessReport {
  * @throws ClavigerError where the source cannot be read; NOT_FOUND where a server has no log
  */
 export async function verifyLog(source: LogSource, options: VerifyOptions): Promise<LogReport> {
+  const otherKey = await otherKeyOf(source, options.key);
   let newest: Checkpoint;
   try {
     newest = await newestCheckpoint(source, options.key);
   } catch (error) {
     if (!(error instanceof FindingError)) throw error;
     if (source.live && error.finding.kind === 'missing-file') throw noLogAt(source.name);
-    return { log: null, warnings: [], findings: [error.finding] };
+    return { log: null, warnings: otherKey, findings: [error.finding] };
   }
   const pass = new Pass(source, options, newest);
   try {
@@ -100,7 +101,15 @@ export async function verifyLog(source: LogSource, options: VerifyOptions): Prom
   } catch (error) {
     if (!(error instanceof Enough)) throw error;
   }
-  return pass.report();
+  const report = pass.report();
+  return { ...report, warnings: [...otherKey, ...report.warnings] };
+}
+
+/** A copy holds the key as well. It is never verified by, and yet tells whoever has taken the wrong key, or the wrong copy. */
+async function otherKeyOf(source: LogSource, key: VerifierKey): Promise<readonly string[]> {
+  const bytes = source.live ? null : await source.read('key');
+  if (bytes === null || Buffer.from(bytes).toString().trim() === key.text) return [];
+  return [`the \`key\` that lies in ${source.name} is not the key that it is verified by, which has the id ${key.id}`];
 }
 
 /** Findings about what lies beside records. */
@@ -133,6 +142,25 @@ function noLogAt(url: string): ClavigerError {
     'NOT_FOUND',
     `there is no Claviger log at ${url}: the answer to \`/v1/audit/log/checkpoint\` is 404; give the address of the server itself, as \`claviger login\` has it`,
   );
+}
+
+function oldOf(size: number, seen: number, name: string): Finding {
+  return finding(
+    'old-checkpoint',
+    `the newest checkpoint has size ${size}, but ${name} has size ${seen} already`,
+    size,
+  );
+}
+
+/** A copy does not grow: asking again is of no use, and it may be an old one that somebody meant to look at. */
+function oldCopyOf(size: number, seen: number, { name, verifiedAt }: NamedCheckpoint): Finding {
+  if (verifiedAt === undefined) {
+    const next = `give an older checkpoint, or get a newer copy; if this should be the newest one, its tail was cut: keep it, and the checkpoint`;
+    return finding('old-checkpoint', `this copy has size ${size}, but ${name} has size ${seen} already`, size, next);
+  }
+  const message = `this copy is older than what was verified here on ${verifiedAt}: it has size ${size}, and that had size ${seen}`;
+  const next = `\`--no-remember\` verifies it by itself; if it should be the newest copy, its tail was cut: keep it, and get another one`;
+  return finding('old-checkpoint', message, size, next);
 }
 
 class Pass {
@@ -221,13 +249,13 @@ class Pass {
 
   /** Older checkpoints: they have to be signed like every other, and the log has to be as long at least. */
   #readSeen(): void {
-    for (const { name, note } of this.#options.since ?? []) {
+    for (const seen of this.#options.since ?? []) {
+      const { name, note } = seen;
       const older = this.#attempt(() => openCheckpoint(note, this.#options.key, name));
       if (older === null) continue;
       const { size, root } = this.#newest;
       if (older.size > size) {
-        const message = `the newest checkpoint has size ${size}, but ${name} has size ${older.size} already`;
-        this.#tell('old-checkpoint', message, size);
+        this.#add(this.#source.live ? oldOf(size, older.size, name) : oldCopyOf(size, older.size, seen));
       } else if (older.size === size && !older.root.equals(root)) {
         this.#tell('fork', `two checkpoints of size ${size} have different roots: the newest one, and ${name}`);
       } else {
@@ -251,6 +279,9 @@ class Pass {
     await settle();
     for await (const chunk of this.#reader.chunks(this.#position, size)) {
       this.#suspectLeaves(chunk);
+      if (chunk.hasEntries && !chunk.hasOpenings) {
+        this.#suspect('missing-file', `there is no \`${chunk.openingsFile}\``, chunk.from);
+      }
       for (let at = chunk.from; at < chunk.to; at++) {
         if (chunk.entry(at) === null && chunk.leaf(at) === null) await this.#endWithout(chunk, at);
         this.#take(chunk, at);
@@ -282,12 +313,12 @@ class Pass {
     if (entry !== null) this.#readRecord(chunk, index, entry);
   }
 
-  #suspectLeaves({ leavesCount, leavesFile, start, from, to }: Chunk): void {
-    const width = to - start;
-    if (leavesCount === null) this.#suspect('missing-file', `there is no \`${leavesFile}\``, from);
-    else if (leavesCount !== width) {
-      const place = Math.min(to, start + Math.floor(leavesCount));
-      this.#suspect('tile-changed', `\`${leavesFile}\` has ${leavesCount} hashes in place of ${width}`, place);
+  #suspectLeaves({ leavesBytes, leavesFile, start, from, to }: Chunk): void {
+    const bytes = (to - start) * HASH_BYTES;
+    if (leavesBytes === null) this.#suspect('missing-file', `there is no \`${leavesFile}\``, from);
+    else if (leavesBytes !== bytes) {
+      const place = Math.min(to, start + Math.floor(leavesBytes / HASH_BYTES));
+      this.#suspect('tile-changed', `\`${leavesFile}\` has ${leavesBytes} bytes in place of ${bytes}`, place);
     }
   }
 
@@ -323,7 +354,8 @@ class Pass {
     // What a record that was changed says of the time does not make the one after it wrong.
     if (this.#differing.at(-1) !== index) this.#lastTime = record.time;
     if (record.items !== undefined) this.#batches += 1;
-    this.#readOpening(chunk, index, record);
+    // A file that is missing is one finding, and not one for each of its records.
+    if (chunk.hasOpenings) this.#readOpening(chunk, index, record);
     if (record.redaction !== undefined) this.#redactions.redact(record.redaction.from, record.redaction.to);
   }
 
@@ -579,7 +611,11 @@ class Pass {
   }
 
   #tell(kind: FindingKind, message: string, index: number | null = null): void {
-    this.#findings.push(finding(kind, message, index));
+    this.#add(finding(kind, message, index));
+  }
+
+  #add(found: Finding): void {
+    this.#findings.push(found);
     if (this.#findings.length >= (this.#options.findingsMax ?? 1)) throw new Enough();
   }
 

@@ -30,6 +30,7 @@ import { findConnection, requireEndpoint } from '../../connection.ts';
 import { EXIT, exitCodeOf } from '../../exit-codes.ts';
 import { readInput } from '../../input.ts';
 import { forgetCheckpoint, keepCheckpoint, knownCheckpointPath, readKnownCheckpoint } from '../../known-checkpoints.ts';
+import { requireOneStdin } from '../../one-stdin.ts';
 import { writeText } from '../../output.ts';
 import { progress } from '../../progress.ts';
 import type { Session } from '../../session.ts';
@@ -74,6 +75,7 @@ export function verifyCommand(): CliCommand {
 }
 
 async function verify(session: Session, options: VerifyOptions, target: string): Promise<number> {
+  requireOneStdin(target, options.key, ...(options.since === undefined ? [] : [options.since]));
   const key = await readVerifierKey(session, options.key);
   const witnesses = (options.witness ?? []).map((text) => requireKey(text, 'witness', '--witness'));
   requireWritable(options.save);
@@ -156,8 +158,8 @@ async function olderCheckpoints(
   if (since !== undefined) {
     older.push({ name: `the checkpoint in \`${since}\``, note: await readArgument(session, since) });
   }
-  const note = known === null ? null : orUsage(() => readKnownCheckpoint(known), DO_NOT_REMEMBER);
-  if (note !== null) older.push({ name: 'the checkpoint that was verified here before', note });
+  const remembered = known === null ? null : orUsage(() => readKnownCheckpoint(known), DO_NOT_REMEMBER);
+  if (remembered !== null) older.push({ name: 'the checkpoint that was verified here before', ...remembered });
   return older;
 }
 
@@ -251,7 +253,7 @@ function logInWords(session: Session, { name }: LogSource, { log, warnings, find
   const lines: string[] = [];
   // Where the reading stopped early, what was counted till then says little.
   if (log !== null) lines.push(record(findings.length === 0 ? rowsOf(log) : rowsOf(log).slice(0, 2)), '');
-  lines.push(...warnings.map((warning) => `${terminal.styled('yellow', 'warning:')} ${warning}`));
+  lines.push(...warnings.map((warning) => `${terminal.styled('yellow', 'warning:')} ${plain(warning)}`));
   if (findings.length > 0) lines.push(findingsInWords(session, findings));
   else lines.push(`${terminal.styled('green', 'verified:')} every record of ${plain(name)} is what was signed`);
   return lines.join('\n');

@@ -113,8 +113,18 @@ describe('a receipt', () => {
     refused(SINGLE, (receipt) => (receipt.openings['source'][1] = '127.0.0.2'), 'opening-changed');
     refused(SINGLE, (receipt) => (receipt.openings['resource'] = receipt.openings['source']), 'opening-changed');
     refused(BATCH, (receipt) => (receipt.items![0]![1] = receipt.items![0]![1].replace('OK', 'NO')), 'items-changed');
-    refused(SINGLE, (receipt) => (receipt.openings = [] as never), 'receipt-malformed');
-    refused(BATCH, (receipt) => (receipt.items = {} as never), 'receipt-malformed');
+    refused(
+      SINGLE,
+      (receipt) => (receipt.openings = [] as never),
+      'receipt-malformed',
+      /^the receipt has no object `openings`$/,
+    );
+    refused(
+      BATCH,
+      (receipt) => (receipt.items = {} as never),
+      'receipt-malformed',
+      /^the receipt has `items` that are no list$/,
+    );
   });
 
   test('that is not in its form is refused', () => {

@@ -129,6 +129,16 @@ describe('a log over HTTP', () => {
     }
   });
 
+  test('that serves an old checkpoint is told to be asked again', async () => {
+    const records = fixtureRecords({ records: 400 });
+    const [then, now] = [fixtureFiles(records.slice(0, 300), key), fixtureFiles(records, key)];
+    const source = urlSource({ endpoint: ENDPOINT, token: 'clv_token', fetch: serverOf(() => then).fetch });
+    const since = [{ name: '`seen`', note: now.get('checkpoint')!, verifiedAt: '2026-01-31T12:00:00.000Z' }];
+    const { findings } = await verifyLog(source, { key: parseVerifierKey(key.vkey), since });
+    assert.equal(findings[0]!.message, 'the newest checkpoint has size 300, but `seen` has size 400 already');
+    assert.match(findings[0]!.next, /ask again/);
+  });
+
   test('that has no list of checkpoints is a finding, and an address without a log is none', async () => {
     const files = fixtureFiles(fixtureRecords({ records: 3 }), key);
     files.delete('checkpoints');

@@ -388,7 +388,7 @@ describe('checkpoints', () => {
     assert.deepEqual(await firstFinding(whole, { since: [{ name: '`old.txt`', note }] }), [
       'old-checkpoint',
       300,
-      'the newest checkpoint has size 300, but `old.txt` has size 600 already',
+      'this copy has size 300, but `old.txt` has size 600 already',
     ]);
   });
 
@@ -467,6 +467,12 @@ describe('hash tiles', () => {
     }
   });
 
+  test('that lack a byte are told by their length in bytes', async () => {
+    const log = wholeLog({ records: RECORDS }, SIZES);
+    log.files.set('tile/0/000', log.files.get('tile/0/000')!.subarray(0, -1));
+    assert.deepEqual(await firstFinding(log), ['tile-changed', 255, '`tile/0/000` has 8191 bytes in place of 8192']);
+  });
+
   test('that are whole may stand in for a part of them', async () => {
     const whole = wholeLog({ records: 512 });
     const part = wholeLog({ records: 400 });
@@ -539,9 +545,19 @@ describe('openings', () => {
     ]);
     const items = withOpenings((lines) => delete lines[BATCH]!.items);
     assert.deepEqual((await firstFinding(items))!.slice(0, 2), ['opening-missing', BATCH]);
-    const file = wholeLog({ records: 20 });
-    file.files.delete('openings/000.p/20');
-    assert.deepEqual((await firstFinding(file))!.slice(0, 2), ['opening-missing', 0]);
+  });
+
+  test('of which a whole file is missing are one finding, that names the file', async () => {
+    const log = wholeLog({ records: RECORDS }, SIZES);
+    log.files.delete('openings/001');
+    const { findings } = await check(log, { findingsMax: 100 });
+    assert.deepEqual(
+      findings.map(({ kind, index, message }) => [kind, index, message]),
+      [['missing-file', 256, 'there is no `openings/001`']],
+    );
+    const empty = wholeLog({ records: 20 });
+    empty.files.set('openings/000.p/20', Buffer.alloc(0));
+    assert.deepEqual((await firstFinding(empty))!.slice(0, 2), ['opening-missing', 0]);
   });
 
   test('that were redacted are accounted for by the redaction record', async () => {
