@@ -21,6 +21,8 @@ export interface ListAuditRecordsInput extends PageInput {
   readonly requestId?: string | undefined;
   /** ISO 8601; records from then on. */
   readonly since?: string | undefined;
+  /** True shows also what stands in the log before a change outside the store, under the request id of its outcome. */
+  readonly intents?: boolean | undefined;
 }
 
 export interface ListAuditRecordsOutput {
@@ -42,6 +44,7 @@ export const listAuditRecords: Operation<ListAuditRecordsInput, ListAuditRecords
       operation: input.operation ?? null,
       requestId: input.requestId ?? null,
       sinceMs: sinceOf(input.since),
+      intents: input.intents ?? false,
       before: after === null ? null : indexOf(after),
       // The store says by itself whether more follows.
       limit: limit - 1,

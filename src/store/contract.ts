@@ -25,6 +25,8 @@ export interface AuditQuery {
   readonly operation: string | null;
   readonly requestId: string | null;
   readonly sinceMs: number | null;
+  /** Whether intents are wanted as well; one has no outcome, so a filter by outcome leaves them out all the same. */
+  readonly intents: boolean;
   /** Only records with a smaller index; null for the newest. */
   readonly before: number | null;
   readonly limit: number;

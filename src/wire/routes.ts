@@ -493,6 +493,9 @@ export const ROUTES = {
       operation: z.string().max(64).optional(),
       requestId: z.string().max(64).optional(),
       since: isoTime.optional(),
+      intents: queryFlag
+        .optional()
+        .meta({ description: 'true shows also the intents of changes at homes, which have no outcome yet' }),
     }),
     answer: z.looseObject({ records: z.array(auditRecord), nextCursor: z.string().nullable() }),
     status: 200,

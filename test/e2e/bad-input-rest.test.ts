@@ -1016,6 +1016,14 @@ cases('lists', [
     detail: /`since`/,
     operation: 'ListAuditRecords',
   },
+  ...['1', 'yes', ''].map((intents) => ({
+    name: `a choice of ${JSON.stringify(intents)}, neither true nor false`,
+    method: 'GET',
+    path: `/v1/audit/records?intents=${intents}`,
+    ...BAD,
+    detail: /`intents`/,
+    operation: 'ListAuditRecords',
+  })),
 ]);
 
 cases(

@@ -42,7 +42,7 @@ type Recorded = Awaited<ReturnType<ClavigerClient['listAuditRecords']>>['records
 
 /** Records of an operation, the newest first. */
 async function recordsOf(operation: string): Promise<Recorded> {
-  return (await client.listAuditRecords({ operation })).records;
+  return (await client.listAuditRecords({ operation, intents: true })).records;
 }
 
 /** Begins a change that hangs at the slow home, and kills the server in it. */

@@ -20,8 +20,10 @@ const KEY_USERS = ['key-administrator', 'crypto-user'] as const;
 const symmetric = async (it: HomesService, more: object = {}): Promise<string> =>
   (await it.api.createKey({ spec: 'AES-256-GCM', group: 'three', ...more })).id;
 
-const records = async (it: HomesService, operation: string): Promise<readonly Record<string, unknown>[]> =>
-  (await it.as('auditor').listAuditRecords({ operation })).records as unknown as readonly Record<string, unknown>[];
+const records = async (it: HomesService, operation: string): Promise<readonly Record<string, unknown>[]> => {
+  const page = await it.as('auditor').listAuditRecords({ operation, intents: true });
+  return page.records as unknown as readonly Record<string, unknown>[];
+};
 
 suite('a change outside that is decided again', () => {
   test('is not found done once it was taken back', async (t) => {

@@ -392,6 +392,31 @@ suite('roles', () => {
   });
 });
 
+suite('the list of the log', () => {
+  test('shows the intents of changes at homes on request only, over REST as on the command line', async () => {
+    const key = await make({ spec: 'AES-256-GCM', group: 'near' });
+    const phases = (records: readonly { readonly phase: string }[]): readonly string[] =>
+      records.map(({ phase }) => phase);
+    const path = `/v1/audit/records?operation=CreateKey&key=${key}`;
+    const env = { CLAVIGER_ENDPOINT: server.endpoint, CLAVIGER_TOKEN: server.token };
+    const args = ['audit', 'list', '--operation', 'CreateKey', '--key', key];
+    for (const [query, flags, expected] of [
+      ['', [], ['outcome']],
+      ['&intents=false', [], ['outcome']],
+      ['&intents=true', ['--intents'], ['outcome', 'intent']],
+    ] as const) {
+      const { status, body } = await server.fetch('GET', `${path}${query}`);
+      assert.deepEqual([status, phases(body.records)], [200, expected]);
+      const { stdout } = await runCli([...args, ...flags, '--json'], { env });
+      assert.deepEqual(phases(JSON.parse(stdout).records), expected);
+    }
+    const { stdout } = await runCli([...args, '--intents'], { env });
+    assert.match(stdout, /^INDEX .*\n\d+ .* CreateKey +OK .*\n\d+ .* CreateKey +intent /);
+    const asked = await server.client.listAuditRecords({ operation: 'CreateKey', key, intents: true });
+    assert.deepEqual(phases(asked.records), ['outcome', 'intent']);
+  });
+});
+
 suite('tenants', () => {
   test('are told of a provider or group of others what they are told of one that does not exist', async () => {
     const answers = await Promise.all(
@@ -577,7 +602,7 @@ suite('credentials of a provider', () => {
       JSON.stringify([denied.body, down.body]),
       JSON.stringify(await server.client.getHealth()),
       JSON.stringify(await server.client.listAlerts()),
-      JSON.stringify(await server.client.listAuditRecords({ limit: 50 })),
+      JSON.stringify(await server.client.listAuditRecords({ limit: 50, intents: true })),
       await server.client.getMetrics(),
       ...shown.map(({ stdout, stderr }) => stdout + stderr),
     ];

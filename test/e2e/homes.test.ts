@@ -381,7 +381,7 @@ suite('a key that could not be made everywhere', () => {
     await assert.rejects(it.api.createKey({ spec: 'AES-256-GCM', group: 'three' }), { code: 'PROVIDER_UNAVAILABLE' });
     assert.equal(it.a.calls('destroy'), 1);
     assert.equal(it.c.calls('create'), 1, 'a key is never made twice');
-    const { records } = await it.as('auditor').listAuditRecords({ operation: 'CreateKey' });
+    const { records } = await it.as('auditor').listAuditRecords({ operation: 'CreateKey', intents: true });
     assert.deepEqual(
       records.map(({ phase, outcome }) => [phase, outcome]),
       [

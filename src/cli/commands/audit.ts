@@ -21,6 +21,7 @@ interface ListOptions extends PageOptions {
   readonly operation?: string;
   readonly requestId?: string;
   readonly since?: string;
+  readonly intents?: true;
 }
 
 export function auditCommand(): CliCommand {
@@ -46,14 +47,15 @@ function listCommand(): CliCommand {
     .option('--operation <name>', 'such as Decrypt')
     .option('--request-id <id>', 'of one request')
     .option('--since <when>', 'a time, or so long ago, such as 1h', momentAgo)
+    .option('--intents', 'also what changes at homes were about to do, before their outcome')
     .examples(
       'claviger audit list --since 1h --outcome PERMISSION_DENIED',
       'claviger audit list --all --json | jq -r \'select(.operation == "Decrypt").key\'',
     )
     .run<ListOptions>((session, options) => {
-      const { outcome, principal, key, operation, requestId, since } = options;
+      const { outcome, principal, key, operation, requestId, since, intents } = options;
       const client = session.client();
-      const wanted = { outcome, principal, key, operation, requestId, since };
+      const wanted = { outcome, principal, key, operation, requestId, since, intents };
       return showPages(session, options, {
         items: 'records',
         none: 'no record is like that',

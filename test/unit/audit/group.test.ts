@@ -235,6 +235,7 @@ const ALL = {
   operation: null,
   requestId: null,
   sinceMs: null,
+  intents: true,
   before: null,
   limit: 100,
 };
