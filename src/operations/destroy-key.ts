@@ -24,12 +24,15 @@ export const destroyKey: Operation<KeyInput, KeyInfo> = {
       throw new ClavigerError('KEY_STATE', `key ${key.id} is not due for destruction`);
     }
     const backings = versions.flatMap((version) => version.backings).filter(isCurrent);
-    if (key.homes !== null && scope.done(HOMES_DESTROYED) === undefined) {
+    if (key.homes !== null) {
       scope.note({ provider: [...new Set(backings.map(({ provider }) => provider))].join(',') });
-      return { outside: { name: HOMES_DESTROYED, work: () => destroyHomes(scope, backings) } };
+      const kept = scope.done<readonly string[]>(HOMES_DESTROYED);
+      if (kept === undefined) {
+        return { outside: { name: HOMES_DESTROYED, work: () => destroyHomes(scope, backings) } };
+      }
+      // Adopted keys, and those of providers that are not configured any more, are still there: the record says so.
+      scope.note({ missingHomes: kept });
     }
-    // Adopted keys, and those of providers that are not configured any more, are still there: the record says so.
-    scope.note({ missingHomes: scope.done<readonly string[]>(HOMES_DESTROYED) ?? [] });
     const gone = transitioned(found, 'destroy');
     const after = {
       ...gone,

@@ -179,6 +179,14 @@ suite('a symmetric key in a group', () => {
     const { ref } = versions[0]!.backings[0]!;
     const options = { signal: new AbortController().signal, timeoutMs: 100 };
     assert.notEqual((await it.a.describe(ref, options)).state, 'enabled');
+    const { records } = await it.as('auditor').listAuditRecords({ operation: 'DestroyKey', intents: true });
+    assert.deepEqual(
+      records.map(({ phase, provider, missingHomes }) => [phase, provider, missingHomes]),
+      [
+        ['outcome', 'a,b,c', undefined],
+        ['intent', 'a,b,c', undefined],
+      ],
+    );
   });
 });
 
