@@ -4,20 +4,13 @@
  * @module
  */
 import type { SinkOptions } from '../audit/sinks/options.ts';
-import { SYSTEM_TENANT_NAME, type Principal } from '../model/principal.ts';
+import { SYSTEM_TENANT_NAME } from '../model/principal.ts';
 import { configureAuditSinks, sinksDiffer } from '../operations/configure-audit-sinks.ts';
 import { execute } from '../operations/execute.ts';
 import type { Services } from '../operations/services.ts';
-import { jobCall } from '../operations/job-call.ts';
+import { jobCall, jobPrincipal } from '../operations/job-call.ts';
 
-const JOB: Principal = {
-  id: 'job/audit-sinks',
-  name: 'audit sinks',
-  tenantId: SYSTEM_TENANT_NAME,
-  roles: [],
-  systemScope: true,
-  via: 'job',
-};
+const JOB = jobPrincipal('audit-sinks', SYSTEM_TENANT_NAME, { name: 'audit sinks', systemScope: true });
 
 /** @throws RefusedError or AUDIT_UNAVAILABLE where the record could not be written: then nothing is to start */
 export async function recordSinks(services: Services, sinks: readonly SinkOptions[]): Promise<void> {

@@ -8,6 +8,10 @@ import { monotonicMs } from '../ports/clock.ts';
 import type { Call } from './operation.ts';
 import type { Services } from './services.ts';
 
+/** Every job that calls operations; in a record it is `job/` and the name. */
+export const JOBS = ['bootstrap', 'audit-sinks', 'lifecycle', 'homes'] as const;
+type JobName = (typeof JOBS)[number];
+
 export function jobCall(services: Services, principal: Principal): Call {
   return ownCall(services, principal, 'job');
 }
@@ -26,7 +30,15 @@ export function ownCall(services: Services, principal: Principal, gateway: Call[
   };
 }
 
-/** @param name of the job, such as `lifecycle` */
-export function jobPrincipal(name: string, tenantId: string): Principal {
-  return { id: `job/${name}`, name: `${name} job`, tenantId, roles: [], systemScope: false, via: 'job' };
+/**
+ * Who a job is, in policies and in the log.
+ *
+ * @param more of what it has beyond a tenant's job
+ */
+export function jobPrincipal(
+  name: JobName,
+  tenantId: string,
+  more: Partial<Pick<Principal, 'name' | 'roles' | 'systemScope'>> = {},
+): Principal {
+  return { id: `job/${name}`, name: `${name} job`, tenantId, roles: [], systemScope: false, via: 'job', ...more };
 }

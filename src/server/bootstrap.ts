@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { jobCall } from '../operations/job-call.ts';
-import { ROLES, SYSTEM_TENANT_NAME, type Principal, type Role } from '../model/principal.ts';
+import { jobCall, jobPrincipal } from '../operations/job-call.ts';
+import { ROLES, SYSTEM_TENANT_NAME, type Role } from '../model/principal.ts';
 import { execute } from '../operations/execute.ts';
 import type { Operation } from '../operations/operation.ts';
 import type { Services } from '../operations/services.ts';
@@ -12,14 +12,11 @@ import { openTenant, type TenantInfo } from '../operations/tenants.ts';
 import { createToken, type CreateTokenInput, type CreateTokenOutput } from '../operations/tokens.ts';
 
 /** Who makes the first tenants and credentials: the service itself, before anybody else can. */
-const BOOTSTRAP: Principal = {
-  id: 'job/bootstrap',
+const BOOTSTRAP = jobPrincipal('bootstrap', SYSTEM_TENANT_NAME, {
   name: 'first start',
-  tenantId: SYSTEM_TENANT_NAME,
   roles: ['security-officer'],
   systemScope: true,
-  via: 'job',
-};
+});
 
 export interface FirstCredentials {
   readonly token: string;

@@ -8,13 +8,17 @@ import { dirname, join, relative } from 'node:path';
 import { suite, test } from 'node:test';
 import { LogWriter } from '../../../src/audit/group.ts';
 import { type RecordDraft, sealRecord } from '../../../src/audit/record.ts';
+import { parseRecord } from '../../../src/audit/verifier/record.ts';
 import { systemRandom } from '../../../src/crypto/random.ts';
 import { XaesKey } from '../../../src/crypto/xaes.ts';
 import { blobAad, encodeHeader, parseBlob } from '../../../src/envelope/ciphertext.ts';
 import { openWrapped, sealOfWrap, sealWrapped } from '../../../src/envelope/wrapped.ts';
 import { parseConfig } from '../../../src/server/config.ts';
-import { NO_FACTS } from '../../../src/operations/scope.ts';
+import { interruptedDraft } from '../../../src/operations/execute.ts';
+import { JOBS } from '../../../src/operations/job-call.ts';
+import { FROM_CACHE, NO_FACTS } from '../../../src/operations/scope.ts';
 import { SqliteWriter } from '../../../src/store/sqlite/writer.ts';
+import { ROUTES } from '../../../src/wire/index.ts';
 import { auditRecord } from '../../../src/wire/schemas.ts';
 import { pageOf } from '../../../tools/docs/configuration.ts';
 import { PAGES, stalePages, writePage } from '../../../tools/docs/pages.ts';
@@ -78,10 +82,16 @@ suite('generated pages', () => {
     );
   });
 
-  test('name every field of a record in docs/reference/audit-record.md', async () => {
-    const text = await page('docs/reference/audit-record.md');
-    const missing = Object.keys(auditRecord.shape).filter((field) => !text.includes(`| \`${field}\` |`));
-    assert.deepEqual(missing, []);
+  test('name every field of a record, and no other, in docs/reference/audit-record.md', async () => {
+    const [table] = (await page('docs/reference/audit-record.md')).split('## Filters');
+    const named = [...table!.matchAll(/^\| `(\w+)` \|/gm)].map(([, field]) => field);
+    assert.deepEqual(named, Object.keys(auditRecord.shape));
+  });
+
+  test('name every filter of the log there, and no other', async () => {
+    const [, table] = (await page('docs/reference/audit-record.md')).split('## Filters');
+    const named = [...table!.matchAll(/^\| `(\w+)` \|/gm)].map(([, field]) => field!);
+    assert.deepEqual(named.toSorted(), Object.keys(ROUTES.listAuditRecords.input.shape).toSorted());
   });
 });
 
@@ -192,6 +202,44 @@ suite('spec/audit-log.md', () => {
     { ...ITEM, digest: 'bjQLnP+zepic29VfZJkHIQKHlVUzk6vq/pDBUJkh6VY=' },
   ];
 
+  /** A key that is made at two homes. */
+  const CHANGE: RecordDraft = {
+    ...DRAFT,
+    operation: 'CreateKey',
+    keyId: '019a0000-0000-7000-8000-0000000000bb',
+    provider: 'east,west',
+    algorithm: null,
+    context: null,
+    policies: ['key-administrator/manage'],
+    requestId: '019a0000-0000-7000-8000-0000000000f2',
+  };
+  /** A draft that has everything; no operation leaves one like it. */
+  const FULL: { readonly [F in keyof RecordDraft]: NonNullable<RecordDraft[F]> } = {
+    phase: 'outcome',
+    tenantId: DRAFT.tenantId!,
+    principal: 'job/homes',
+    source: '127.0.0.1',
+    operation: 'ReEncrypt',
+    keyId: DRAFT.keyId!,
+    keyVersion: 1,
+    provider: 'cache:east,cache:software',
+    backing: 'ref',
+    failovers: ['a', 'b'],
+    missingHomes: ['west'],
+    algorithm: 'SYMMETRIC_DEFAULT',
+    digest: 'AAAA',
+    context: { shop: '1' },
+    destinationContext: { shop: '2' },
+    resource: 'alias/x',
+    policies: ['crypto-user/use'],
+    requestId: DRAFT.requestId,
+    atMs: AT_MS,
+    startedMs: 0,
+    items: ITEMS,
+    aggregate: { count: 190, fromMs: AT_MS, toMs: AT_MS + 1120 },
+    redaction: { from: 0, to: 7 },
+  };
+
   /** Salts that count up from nothing, so that a record can be made again. */
   function counting(): { bytes: (length: number) => Buffer } {
     let next = 0;
@@ -216,21 +264,109 @@ suite('spec/audit-log.md', () => {
     assert.ok(text.replaceAll(/\n ?/g, '').includes(batch.items!));
   });
 
-  test('its table names the fields in the order in which they stand in a record', async () => {
-    const full: RecordDraft = {
-      ...DRAFT,
-      backing: 'ref',
-      failovers: ['a'],
-      missingHomes: ['b'],
-      digest: 'AAAA',
-      destinationContext: { a: '1' },
-      resource: 'alias/x',
-      items: ITEMS,
-    };
-    const single = Object.keys(JSON.parse(sealRecord(full, PLACE, counting()).entry.toString()) as object);
+  /** Fields of the table, and those of them that are commitments. */
+  async function tabled(): Promise<{ readonly fields: readonly string[]; readonly committed: readonly string[] }> {
     const table = (await page('spec/audit-log.md')).split('## Fields')[1]!.split('## Commitments')[0]!;
-    const named = [...table.matchAll(/^\| `(\w+)`/gm)].map(([, field]) => field);
-    assert.deepEqual(named, [...single, 'aggregate', 'redaction']);
+    const rows = [...table.matchAll(/^\| `(\w+)`( C)? \|/gm)].map(([, field, mark]) => ({ field: field!, mark }));
+    return {
+      fields: rows.map(({ field }) => field),
+      committed: rows.filter(({ mark }) => mark !== undefined).map(({ field }) => field),
+    };
+  }
+
+  test('its table names every field of a record and no other, in the order in which they stand there', async () => {
+    const { fields, committed } = await tabled();
+    // No record has both.
+    for (const [draft, absent] of [
+      [FULL, 'latencyUs'],
+      [{ ...FULL, aggregate: null }, 'aggregate'],
+    ] as const) {
+      const { entry, openings } = sealRecord(draft, PLACE, counting());
+      const record = JSON.parse(entry.toString()) as object;
+      assert.deepEqual(
+        fields.filter((field) => field !== absent),
+        Object.keys(record),
+      );
+      assert.deepEqual(committed, Object.keys(JSON.parse(openings) as object));
+    }
+  });
+
+  test('its verifier takes the form that the homes of a record have', async () => {
+    const { redaction: _, aggregate: _a, ...rest } = FULL;
+    const { entry } = sealRecord({ ...rest, redaction: null, aggregate: null }, PLACE, counting());
+    const record = parseRecord(entry) as unknown as Record<string, unknown>;
+    const { provider, backing, failovers, missingHomes } = record;
+    assert.deepEqual(
+      [provider, backing, failovers, missingHomes],
+      ['cache:east,cache:software', 'ref', ['a', 'b'], ['west']],
+    );
+  });
+
+  test('the homes of its examples are written as our code writes them', async () => {
+    const text = await page('spec/audit-log.md');
+    const lines = block(text.split('## Homes')[1]!, 'json').trimEnd().split('\n');
+    const homes = { ...DRAFT, backing: null, failovers: [], missingHomes: [] };
+    const drafts = [
+      { ...homes, provider: 'east,software', missingHomes: ['west'] },
+      { ...homes, provider: `${FROM_CACHE}east,${FROM_CACHE}software`, missingHomes: ['west'] },
+      {
+        ...homes,
+        provider: 'west',
+        backing: 'arn:aws:kms:eu-west-1:111122223333:key/…',
+        failovers: ['east'],
+      },
+    ];
+    assert.equal(lines.length, drafts.length);
+    for (const [at, line] of lines.entries()) {
+      assert.ok(sealRecord(drafts[at]!, PLACE, counting()).entry.toString().includes(`,${line},`), line);
+    }
+  });
+
+  test('its intent and its outcomes are what our code makes of the same change', async () => {
+    const section = (await page('spec/audit-log.md')).split('## Changes outside the store')[1]!;
+    const salts = counting();
+    const intent = sealRecord(
+      { ...CHANGE, phase: 'intent' },
+      { ...PLACE, index: 10, latencyUs: 702, outcome: null },
+      salts,
+    );
+    const outcome = sealRecord(
+      { ...CHANGE, phase: 'outcome' },
+      { ...PLACE, index: 12, timeMs: AT_MS + 320, latencyUs: 320_871 },
+      salts,
+    );
+    const both = block(section, 'json').split('\n\n').map(squeezed);
+    assert.deepEqual(both, [intent.entry.toString(), outcome.entry.toString()]);
+
+    const cut = interruptedDraft(
+      {
+        requestId: CHANGE.requestId,
+        tenantId: CHANGE.tenantId!,
+        principal: CHANGE.principal!,
+        operation: CHANGE.operation!,
+        keyId: CHANGE.keyId,
+        provider: CHANGE.provider,
+        backing: null,
+        startedAt: AT_MS,
+      },
+      AT_MS + 60_000,
+    );
+    const place = { ...PLACE, index: 31, timeMs: AT_MS + 60_000, latencyUs: 95, outcome: 'INTERRUPTED' };
+    const [, after] = section.split('An intent that a crash left alone');
+    assert.equal(squeezed(block(after!, 'json')), sealRecord(cut, place, salts).entry.toString());
+  });
+
+  test('it names every job that leaves records, and so does docs/reference/audit-record.md', async () => {
+    const jobs = JOBS.map((name) => `job/${name}`).toSorted();
+    for (const path of ['spec/audit-log.md', 'docs/reference/audit-record.md']) {
+      const named = [...(await page(path)).matchAll(/`(job\/[a-z-]+)`/g)].map(([, name]) => name!);
+      assert.deepEqual([...new Set(named)].toSorted(), jobs, path);
+    }
+    // A job that is none of these would have to say so itself.
+    for await (const file of glob('src/**/*.ts', { cwd: ROOT })) {
+      if (file === 'src/operations/job-call.ts') continue;
+      assert.doesNotMatch(await page(file), /['"`]job\/|via: 'job',|as 'job'/, file);
+    }
   });
 
   test('its program in Python accepts a log of ours, and finds a record that was changed', async (t) => {
