@@ -62,7 +62,7 @@ export async function execute<I, O>(
   call: Call,
   input: I,
 ): Promise<Answer<O>> {
-  const progress: Progress = { memo: new Map(), held: holdIdempotency(call), phase: 'single', undo: [], failure: null };
+  const progress: Progress = { memo: new Map(), held: holdIdempotency(call), intent: null, undo: [], failure: null };
   const observation = services.observer.begin(operation.name, call);
   try {
     for (let attempt = 1; ; attempt++) {
@@ -84,8 +84,8 @@ interface Progress {
   /** Work that a later attempt keeps. */
   readonly memo: Map<string, unknown>;
   readonly held: HeldIdempotency;
-  /** `outcome` once an intent stands in the log. */
-  phase: 'single' | 'outcome';
+  /** What stands in the log of a change outside that was begun. */
+  intent: RecordDraft | null;
   /** Takes back what was done outside, the last first. */
   readonly undo: (() => Promise<void>)[];
   /** Why the work outside failed, and what was known then: the next attempt records just that. */
@@ -193,14 +193,14 @@ async function attemptOnce<I, O>(
     if (refusal === null) return doOutside(services, operation.name, scope!, effect.outside, progress, decidedAt);
     effect = null;
   }
-  const concluding = progress.phase === 'outcome';
+  const { intent } = progress;
   if (refusal !== null && progress.undo.length > 0) {
     // What is taken back stays so: should this have to be decided again, the work must not be found done.
     progress.failure = { error: refusal, facts: { ...(scope?.facts ?? NO_FACTS) } };
     await undoAll(services, progress);
   }
   // An intent is given its outcome, whoever its caller has become meanwhile.
-  if (scope === null && !concluding && !services.refusals.recordAlone(call.source)) {
+  if (scope === null && intent === null && !services.refusals.recordAlone(call.source)) {
     throw new RefusedError(refusal!, null);
   }
 
@@ -211,9 +211,12 @@ async function attemptOnce<I, O>(
     receipt = await ledger.submit({
       decidedAt: last ? Number.MAX_SAFE_INTEGER : decidedAt,
       read: scope?.read ?? [],
-      draft: draftOf(operation.name, call, scope, services.clock.now(), progress.phase),
+      draft:
+        intent !== null && refusal !== null
+          ? refusedOutcome(intent, scope, services.clock.now())
+          : draftOf(operation.name, call, scope, services.clock.now(), intent === null ? 'single' : 'outcome'),
       outcome: refusal?.code ?? outcomeOf(effect!),
-      changes: concluding ? [...changes, { drop: 'intent', requestId: call.requestId }] : changes,
+      changes: intent !== null ? [...changes, { drop: 'intent', requestId: call.requestId }] : changes,
       signs: refusal === null && 'signs' in effect! ? effect.signs : [],
     });
   } finally {
@@ -222,7 +225,7 @@ async function attemptOnce<I, O>(
   if (receipt.verdict === 'stale') return 'again';
   const { index } = receipt;
   if (receipt.verdict !== 'done') {
-    if (concluding) {
+    if (intent !== null) {
       await undoAll(services, progress);
       await ledger.keep([{ drop: 'intent', requestId: call.requestId }]);
     }
@@ -249,16 +252,17 @@ async function doOutside(
   decidedAt: number,
 ): Promise<'again'> {
   const { call, principal, facts } = scope;
-  if (progress.phase === 'single') {
+  if (progress.intent === null) {
     const startedAt = services.clock.now();
     const { keyId, provider, backing } = facts;
     const { requestId } = call;
     const { id, tenantId } = principal;
     const intent = { requestId, tenantId, principal: id, operation: name, keyId, provider, backing, startedAt };
+    const draft = draftOf(name, call, scope, startedAt, 'intent');
     const receipt = await services.ledger.submit({
       decidedAt,
       read: scope.read,
-      draft: draftOf(name, call, scope, startedAt, 'intent'),
+      draft,
       outcome: 'OK',
       changes: [{ put: 'intent', intent }, ...first],
       signs: [],
@@ -267,7 +271,7 @@ async function doOutside(
     if (receipt.verdict !== 'done') {
       throw new RefusedError(receipt.verdict === 'conflict' ? conflict() : toClavigerError(null), receipt.index);
     }
-    progress.phase = 'outcome';
+    progress.intent = draft;
   }
   try {
     const done = await work();
@@ -414,6 +418,11 @@ function draftOf(name: OperationName, call: Call, scope: Scope | null, atMs: num
     startedMs: call.startedMs,
     aggregate: null,
   };
+}
+
+/** The refusal of what was begun: it says all that the intent says, however little of it is known again by now. */
+function refusedOutcome(intent: RecordDraft, scope: Scope | null, atMs: number): RecordDraft {
+  return { ...intent, phase: 'outcome', policies: scope?.policies.slice(0, POLICIES_MAX) ?? [], atMs };
 }
 
 function servedBy({ facts: { provider, failovers, missingHomes }, thumbprint }: Scope): ServedBy {

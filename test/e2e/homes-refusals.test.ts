@@ -10,6 +10,7 @@ import { uuidV7 } from '../../src/model/ids.ts';
 import { execute } from '../../src/operations/execute.ts';
 import { noteRefusal } from '../../src/operations/home-refusal.ts';
 import { OPERATIONS } from '../../src/operations/index.ts';
+import { ownCall } from '../../src/operations/job-call.ts';
 import { monotonicMs } from '../../src/ports/clock.ts';
 import { failing, homesService, meanwhile, type HomesService } from '../support/homes-service.ts';
 import { principalOf } from '../support/service.ts';
@@ -25,6 +26,12 @@ const records = async (it: HomesService, operation: string): Promise<readonly Re
   return page.records as unknown as readonly Record<string, unknown>[];
 };
 
+/** What intent and outcome of a change have in common. */
+const whatOf = ({ tenant, principal, operation, key, keyVersion, provider, requestId }: Record<string, unknown>) => {
+  assert.ok(tenant !== undefined && principal !== undefined && key !== undefined && provider !== undefined);
+  return { tenant, principal, operation, key, keyVersion, provider, requestId };
+};
+
 suite('a change outside that is decided again', () => {
   test('is not found done once it was taken back', async (t) => {
     const it = await homesService(t);
@@ -36,14 +43,35 @@ suite('a change outside that is decided again', () => {
     await assert.rejects(making, { code: 'KEY_EXISTS' });
     assert.equal(it.c.calls('destroy'), 1);
     assert.deepEqual((await it.api.listKeys({})).keys.length, 1);
+    const found = await records(it, 'CreateKey');
     assert.deepEqual(
-      (await records(it, 'CreateKey')).map(({ phase, outcome }) => [phase, outcome]),
+      found.map(({ phase, outcome }) => [phase, outcome]),
       [
         ['outcome', 'KEY_EXISTS'],
         ['intent', null],
         ['single', 'OK'],
       ],
     );
+    assert.deepEqual(whatOf(found[0]!), whatOf(found[1]!));
+  });
+
+  test('of a caller whose token was revoked meanwhile is taken back, and its outcome says whose it was', async (t) => {
+    const it = await homesService(t);
+    const officer = it.as('security-officer');
+    const { id, token } = await officer.createToken({ name: 'going', roles: ['key-administrator'] });
+    it.pace.ms = 50;
+    it.a.fault = meanwhile('create', () => officer.revokeToken({ id }));
+    const call = {
+      ...ownCall(it.services, principalOf(it.tenantId, KEY_USERS), 'rest'),
+      proof: { kind: 'token', text: token! },
+    } as const;
+    const wanted = { spec: 'AES-256-GCM', group: 'three' } as const;
+    await assert.rejects(execute(it.services, OPERATIONS.createKey, call, wanted), { code: 'UNAUTHENTICATED' });
+    assert.equal(it.a.calls('destroy'), 1);
+    const [outcome, intent] = await records(it, 'CreateKey');
+    assert.deepEqual([outcome!['phase'], outcome!['outcome']], ['outcome', 'UNAUTHENTICATED']);
+    assert.equal(intent!['principal'], id);
+    assert.deepEqual(whatOf(outcome!), whatOf(intent!));
   });
 });
 
