@@ -89,11 +89,12 @@ type Edit = (db: DatabaseSync, last: number) => void;
 async function whileEdited(edit: Edit, look: () => Promise<void>): Promise<void> {
   const db = new DatabaseSync(join(world.server.folder, 'claviger.db'), { timeout: 5000 });
   try {
+    // Before anything is read: a checkpoint that were made between copy and edit would never be put back.
+    db.exec('BEGIN IMMEDIATE');
     const { last } = db.prepare('SELECT max(idx) AS last FROM records').get() as { last: number };
     for (const table of ['records', 'tree_hashes', 'checkpoints']) {
       db.exec(`CREATE TEMP TABLE was_${table} AS SELECT * FROM main.${table}`);
     }
-    db.exec('BEGIN IMMEDIATE');
     edit(db, last);
     db.exec('COMMIT');
     try {
