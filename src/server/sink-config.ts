@@ -216,10 +216,7 @@ export function sinkOptions(sinks: readonly SinkConfig[], folder: string): reado
     if (sink.kind === 'cloudwatch') return sink;
     if (sink.kind === 'webhook' || sink.kind === 'otlp') return { ...sink, tls: files(sink.tls) };
     const { transport: way, ...rest } = sink;
-    const tlsFiles = way === 'tls' ? files(sink.tls) : null;
-    if (rest.kind === 'syslog') return { ...rest, tls: tlsFiles };
-    const { password, ...login } = rest.sasl ?? { password: undefined };
-    return { ...rest, tls: tlsFiles, sasl: 'username' in login ? login : null, password };
+    return { ...rest, tls: way === 'tls' ? files(sink.tls) : null };
   });
 }
 

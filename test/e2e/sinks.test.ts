@@ -217,6 +217,16 @@ describe('an operator', () => {
     const json = await runCli(['config', 'check', '--config', file, '--json'], { cwd: folder, env });
     assert.equal(JSON.parse(json.stdout).config.audit.sinks[1].secret, '(set)');
     assert.equal(json.stdout.includes(SECRET), false);
+    config(
+      audit(
+        '{ name: k, kind: kafka, brokers: ["127.0.0.1:9"], topic: a, sasl: { username: u, password: "${HOOK_SECRET}" } }',
+        '{ name: o, kind: otlp, url: "https://otel.example.com/", headers: { authorization: "${HOOK_SECRET}" } }',
+        '{ name: c, kind: cloudwatch, region: r, group: g, accessKeyId: "${HOOK_SECRET}", secretAccessKey: "${HOOK_SECRET}" }',
+      ),
+    );
+    const others = await runCli(['config', 'check', '--config', file, '--json'], { cwd: folder, env });
+    assert.equal(JSON.parse(others.stdout).config.audit.sinks[0].sasl.password, '(set)');
+    assert.equal(others.stdout.includes(SECRET), false);
     config(audit('{ name: s, kind: syslog, host: x, tls: { ca: nowhere.pem } }'));
     const missing = await runCli(['config', 'check', '--config', file], { cwd: folder, env });
     assert.match(missing.stderr, /the sink `s` needs `.*nowhere\.pem`/);
@@ -287,13 +297,16 @@ describe('the set of sinks', () => {
     removeFolder(folder);
   });
 
-  test('that a new secret changes is the same set', async () => {
+  test('that a new secret changes is the same set, and no secret of it is in the store', async () => {
     const folder = testFolder();
     const hook = hookSink('http://127.0.0.1:9/hook');
-    await (await start(folder, [hook])).stop();
-    await (await start(folder, [hook], { environment: { HOOK_SECRET: `another ${SECRET}` } })).stop();
+    const kafka =
+      '{ name: k, kind: kafka, brokers: ["127.0.0.1:9"], topic: a, sasl: { username: u, password: "${HOOK_SECRET}" } }';
+    await (await start(folder, [hook, kafka])).stop();
+    await (await start(folder, [hook, kafka], { environment: { HOOK_SECRET: `another ${SECRET}` } })).stop();
     const changes = readLog(folder).filter(({ record }) => record['operation'] === 'ConfigureAuditSinks');
     assert.equal(changes.length, 1);
+    assert.equal(readFileSync(join(folder, 'claviger.db')).includes(SECRET), false);
     removeFolder(folder);
   });
 });

@@ -54,7 +54,6 @@ suite('the Kafka sink', () => {
       brokers: [`127.0.0.1:${broker.ports.open}`],
       topic: 'audit',
       tls: null,
-      sasl: null,
       ...more,
     });
   }
@@ -107,11 +106,11 @@ suite('the Kafka sink', () => {
     const files = { ca: authority.ca, ...authority.issue('claviger') };
     assert.ok(await sends('by-tls', { brokers: [`127.0.0.1:${ports.tls}`], tls: files }));
     for (const mechanism of ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const) {
-      const login = { sasl: { mechanism, username: USER }, password: PASSWORD };
+      const login = { sasl: { mechanism, username: USER, password: PASSWORD } };
       const brokers = [`127.0.0.1:${ports.saslTls}`];
       assert.ok(await sends(`by-${mechanism}`, { brokers, tls: { ca: authority.ca }, ...login }), mechanism);
     }
-    const scram = { sasl: { mechanism: 'SCRAM-SHA-512', username: USER }, password: PASSWORD } as const;
+    const scram = { sasl: { mechanism: 'SCRAM-SHA-512', username: USER, password: PASSWORD } } as const;
     assert.ok(await sends('in-the-clear', { brokers: [`127.0.0.1:${ports.sasl}`], ...scram }));
   });
 
@@ -126,12 +125,13 @@ suite('the Kafka sink', () => {
     const { ports } = broker;
     const brokers = [`127.0.0.1:${ports.saslTls}`];
     const tls = { ca: authority.ca };
-    const sasl = { mechanism: 'SCRAM-SHA-512', username: USER } as const;
-    await refused({ brokers, tls, sasl, password: 'wrong' }, /authentication failed/i);
-    await refused({ brokers, tls, sasl: { ...sasl, mechanism: 'PLAIN' }, password: 'wrong' }, /authentication failed/i);
+    const sasl = { mechanism: 'SCRAM-SHA-512', username: USER, password: PASSWORD } as const;
+    const wrong = { ...sasl, password: 'wrong' };
+    await refused({ brokers, tls, sasl: wrong }, /authentication failed/i);
+    await refused({ brokers, tls, sasl: { ...wrong, mechanism: 'PLAIN' } }, /authentication failed/i);
     await refused({ brokers, tls }, /closed|SASL/i);
-    await refused({ brokers, tls: {}, sasl, password: PASSWORD }, /unable to verify|self.signed/i);
-    await refused({ brokers, tls: { ca: other.ca }, sasl, password: PASSWORD }, /unable to verify|self.signed/i);
+    await refused({ brokers, tls: {}, sasl }, /unable to verify|self.signed/i);
+    await refused({ brokers, tls: { ca: other.ca }, sasl }, /unable to verify|self.signed/i);
     await refused({ brokers: [`127.0.0.1:${ports.tls}`], tls }, /certificate|handshake|closed/i);
     await refused(
       { brokers: [`127.0.0.1:${ports.tls}`], tls: { ...tls, ...other.issue('stranger') } },

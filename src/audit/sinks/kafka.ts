@@ -62,7 +62,7 @@ export class KafkaSink implements Sink {
   }
 
   async #open(): Promise<Kafka.Producer> {
-    const { brokers, tls, sasl, password } = this.#options;
+    const { brokers, tls, sasl } = this.#options;
     const { Producer, ProduceAcks } = await import('@platformatic/kafka');
     const bootstrapBrokers = brokers.map(brokerOf);
     return new Producer({
@@ -78,7 +78,7 @@ export class KafkaSink implements Sink {
       ...(tls === null ? {} : { tls: { minVersion: 'TLSv1.2', ...(await readTls(tls)) } }),
       // An address is no name for SNI; the certificate is checked against it all the same.
       tlsServerName: bootstrapBrokers.every(({ host }) => isIP(host) === 0),
-      ...(sasl === null || password === undefined ? {} : { sasl: { ...sasl, password } }),
+      ...(sasl === undefined ? {} : { sasl }),
     });
   }
 }

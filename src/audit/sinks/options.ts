@@ -92,9 +92,10 @@ export interface KafkaSinkOptions extends CommonOptions {
   readonly topic: string;
   /** Null for plain TCP. */
   readonly tls: TlsFiles | null;
-  /** Null where we do not log in. */
-  readonly sasl: { readonly mechanism: (typeof SASL_MECHANISMS)[number]; readonly username: string } | null;
-  readonly password?: string | undefined;
+  /** Without, we do not log in. */
+  readonly sasl?:
+    | { readonly mechanism: (typeof SASL_MECHANISMS)[number]; readonly username: string; readonly password: string }
+    | undefined;
 }
 
 export type SinkOptions =
@@ -105,6 +106,8 @@ const SECRET_FIELDS: ReadonlySet<string> = new Set(['secret', 'headers', 'access
 
 /** What a sink is, without its secrets: as one text, the same for the same options. */
 export function describeSink(options: SinkOptions): string {
-  const open = Object.entries(options).filter(([name, value]) => value !== undefined && !SECRET_FIELDS.has(name));
-  return JSON.stringify(Object.fromEntries(open.toSorted(([a], [b]) => (a < b ? -1 : 1))));
+  const fields = Object.entries(options).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify(Object.fromEntries(fields), (name, value: unknown) =>
+    SECRET_FIELDS.has(name) ? undefined : value,
+  );
 }
