@@ -324,7 +324,14 @@ export class Alerts {
   }
 
   #keeperLags(): readonly Measurement[] {
-    return this.#keepers().map((keeper) => ofKeeper(keeper, Math.floor(keeper.lagSeconds)));
+    return this.#keepers().map((keeper) => {
+      // After we were away for long everybody is behind, until they were asked.
+      const asked = keeper.taken || keeper.state !== 'ok';
+      return {
+        ...ofKeeper(keeper, asked ? Math.floor(keeper.lagSeconds) : 0),
+        unsure: !asked && keeper.lagSeconds > 0,
+      };
+    });
   }
 
   #circuits(now: number): readonly Measurement[] {

@@ -301,6 +301,18 @@ suite('alerts', () => {
       for (const one of standing) await told(after, `resolved ${one}`);
     });
 
+    test('holds nothing against a keeper that was not asked yet, and all that it is behind once it was', async () => {
+      const it = await service();
+      const channel = memoryChannel();
+      const keeper = { name: 'north', kind: 'witness', confirmedSize: 1, lagSeconds: 86_400, lastError: null } as const;
+      let state: 'ok' | 'failing' = 'ok';
+      await watch(it, channel, {}, (alerts) => alerts.readKeepers(() => [{ ...keeper, state, taken: false }]));
+      await looked();
+      assert.deepEqual(channel.lines(), []);
+      state = 'failing';
+      await told(channel, 'firing keeper-lag witness/north');
+    });
+
     test('leaves a channel that fails as it was, until it has taken something', async () => {
       const it = await service();
       const [broken, sound] = [memoryChannel('broken'), memoryChannel('sound')];
