@@ -51,7 +51,7 @@ export const homes: Scenario = {
   takes: '20 s',
   run: async (bench) => {
     const metrics = new ServerMetrics({ tenantName: () => '' });
-    const events = homeEvents(metrics, silentLog, () => undefined);
+    const events = homeEvents(metrics, silentLog, { answered: () => undefined, circuit: () => undefined });
     const group = LATENCIES_MS.map((latencyMs) => homeOf(latencyMs, events));
     const alone = (): Promise<unknown> => answeredAfter(LATENCIES_MS.at(-1)!);
     const everywhere = (): Promise<unknown> => wrapEverywhere(group, DATA_KEY, () => NO_CONTEXT, GROUP, NEVER);

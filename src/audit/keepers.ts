@@ -333,7 +333,14 @@ function cursorOf({ kind, name }: CheckpointKeeper): string {
 /** When a record was made; null where there is none. */
 async function timeOf(store: Pick<StoreReader, 'recordsFrom'>, index: number): Promise<number | null> {
   const [found] = await store.recordsFrom(index, 1);
-  return found === undefined ? null : Date.parse(new FollowedRecord(found).record.time);
+  if (found === undefined) return null;
+  try {
+    const atMs = Date.parse(new FollowedRecord(found).record.time);
+    return Number.isNaN(atMs) ? null : atMs;
+  } catch {
+    // A record that was damaged must not keep the server from its start; whoever verifies the log finds it.
+    return null;
+  }
 }
 
 async function checkpointAt(store: Pick<StoreReader, 'checkpoints'>, size: number): Promise<StoredCheckpoint | null> {

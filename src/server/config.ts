@@ -316,7 +316,9 @@ export function parseConfig(
   requireNoMistakes([...plainSecrets(config, referenced), ...groupMistakes(config.providers, config.groups)]);
   if (config.seal?.kind === 'passphrase') requirePassphrase(config.seal.passphrase);
   requireSoundAlerts(config.alerts);
-  return withAbsolutePaths(config, folder);
+  const absolute = withAbsolutePaths(config, folder);
+  requireOwnFiles(absolute);
+  return absolute;
 }
 
 /** The way to the root key that a configuration names. */
@@ -447,6 +449,12 @@ export function filesOfProviders({ providers }: Config): readonly { readonly pla
     place: `providers.${path}`,
     file: path.split('.').reduce((node, part) => (node as Node)[part], providers as unknown) as string,
   }));
+}
+
+/** @throws INVALID_ARGUMENT where one file has two names of which two writers know one each */
+function requireOwnFiles({ audit: { sinks, copies } }: Config): void {
+  if (haveOwnFiles([...sinks, ...copies])) return;
+  throw new ClavigerError('INVALID_ARGUMENT', 'the configuration has two sinks or copies that write to the same file');
 }
 
 function withAbsolutePaths(config: Parsed, folder: string): Config {

@@ -210,7 +210,7 @@ async function openLocked(
     {
       clock,
       random,
-      events: homeEvents(metrics, log, (provider, sinceMs) => alerts.circuit(provider, sinceMs)),
+      events: homeEvents(metrics, log, alerts),
       ...(options.clock === undefined ? {} : { cacheClock: clock }),
     },
   );
@@ -249,7 +249,7 @@ async function openLocked(
   const sinks = new SinkHost({ sinks: wantedSinks, databasePath: path, ledger, log, clock, version: VERSION });
   alerts.readLags(() => sinks.status());
   alerts.readKeepers(() => keepers.status());
-  alerts.readHomes(() => homes.guards.map((guard) => ({ name: guard.name, ...guard.status() })));
+  alerts.watchHomes(homes.guards.map(({ name }) => name));
   readService(metrics, { cache, ledger, keepers, software, homes, sinks, alerts, databasePath: path });
   const services: Services = {
     cache,

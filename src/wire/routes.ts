@@ -647,7 +647,7 @@ export const ROUTES = {
           state: z.enum(['ok', 'failing', 'rewritten']),
           confirmedSize: z.number(),
           lagSeconds: z.number(),
-          taken: z.boolean().meta({ description: 'it has taken a checkpoint since the start' }),
+          taken: z.boolean().optional().meta({ description: 'it has taken a checkpoint since the start' }),
           lastError: z.string().nullable(),
         }),
       ),

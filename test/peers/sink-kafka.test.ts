@@ -105,6 +105,8 @@ suite('the Kafka sink', () => {
     const { ports } = broker;
     const files = { ca: authority.ca, ...authority.issue('claviger') };
     assert.ok(await sends('by-tls', { brokers: [`127.0.0.1:${ports.tls}`], tls: files }));
+    // The broker calls itself by its address, whatever name it was asked under.
+    assert.ok(await sends('by-name', { brokers: [`localhost:${ports.tls}`], tls: files }));
     for (const mechanism of ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const) {
       const login = { sasl: { mechanism, username: USER, password: PASSWORD } };
       const brokers = [`127.0.0.1:${ports.saslTls}`];

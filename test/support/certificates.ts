@@ -15,7 +15,7 @@ export interface CertificateFiles {
 export interface Authority {
   /** Its own certificate. */
   readonly ca: string;
-  /** A certificate for this name, and for 127.0.0.1 or the address that is given. */
+  /** A certificate for localhost, and for 127.0.0.1 or the address that is given. */
   issue(name: string, address?: string): CertificateFiles;
 }
 
@@ -40,7 +40,7 @@ export function newAuthority(openssl: string, folder: string, name: string): Aut
       const [certificate, key, request, extensions] = ['pem', 'key', 'csr', 'ext'].map((suffix) =>
         file(`${subject}.${suffix}`),
       ) as [string, string, string, string];
-      writeFileSync(extensions, `subjectAltName=IP:${address}\nextendedKeyUsage=serverAuth,clientAuth\n`);
+      writeFileSync(extensions, `subjectAltName=IP:${address},DNS:localhost\nextendedKeyUsage=serverAuth,clientAuth\n`);
       run('req', ...newKey(key), '-subj', `/CN=${subject}`, '-out', request);
       const signer = ['-CA', ca, '-CAkey', file('ca.key'), '-CAcreateserial'];
       run('x509', '-req', '-in', request, ...signer, '-days', '2', '-extfile', extensions, '-out', certificate);

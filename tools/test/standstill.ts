@@ -72,15 +72,13 @@ async function ticksOf(pid: number): Promise<ReadonlyMap<string, ThreadState>> {
 
 /** Where the main thread and each worker stand. */
 async function scriptsOf(pid: number, printed: () => string): Promise<readonly string[]> {
-  const from = printed().length;
   process.kill(pid, 'SIGUSR1');
-  const address = await patient(async () => {
-    for (;;) {
-      const found = /^Debugger listening on (?<address>ws:\S+)$/mu.exec(printed().slice(from))?.groups?.['address'];
-      if (found !== undefined) return found;
-      await setTimeout(20);
-    }
-  });
+  let address: string | null = null;
+  for (const giveUpMs = performance.now() + ANSWER_MS_MAX; address === null && performance.now() < giveUpMs;) {
+    await setTimeout(20);
+    const found = [...printed().matchAll(/^Debugger listening on (?<address>ws:\S+)$/gmu)].at(-1);
+    address = found?.groups?.['address'] ?? null;
+  }
   if (address === null) return ['the inspector does not answer'];
   const inspector = await Inspector.open(address);
   try {
@@ -171,11 +169,12 @@ class Inspector {
 
   static async open(address: string): Promise<Inspector> {
     const socket = new WebSocket(address);
-    const opened = Promise.withResolvers<void>();
-    socket.addEventListener('open', () => opened.resolve());
-    socket.addEventListener('error', () => opened.reject(new Error('no connection')));
-    await opened.promise;
-    return new Inspector(socket);
+    const opened = Promise.withResolvers<boolean>();
+    socket.addEventListener('open', () => opened.resolve(true));
+    socket.addEventListener('error', () => opened.resolve(false));
+    if (await patient(() => opened.promise)) return new Inspector(socket);
+    socket.close();
+    throw new Error('no connection');
   }
 
   async places(): Promise<readonly string[]> {

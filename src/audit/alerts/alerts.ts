@@ -71,14 +71,6 @@ export interface Lag {
   readonly lastError: string | null;
 }
 
-/** How calls to a home of keys went: what a guard says of itself. */
-export interface HomeCalls {
-  readonly name: string;
-  readonly calls: number;
-  readonly failures: number;
-  readonly inFlight: number;
-}
-
 export interface AlertsStatus {
   /** False in a library, and until a server has started. */
   readonly watching: boolean;
@@ -103,7 +95,10 @@ export class Alerts {
   readonly #openCircuits = new Map<string, number>();
   #lags: () => readonly Lag[] = () => [];
   #keepers: () => readonly KeeperStatus[] = () => [];
-  #homes: () => readonly HomeCalls[] = () => [];
+  #homes: readonly string[] = [];
+  /** Homes that have answered since the start. */
+  readonly #answered = new Set<string>();
+  readonly #sinceMs = monotonicMs();
   #running: Promise<void> | null = null;
   #position: number | null;
   /** Changes that are not kept yet, the newest of each value. */
@@ -162,9 +157,14 @@ export class Alerts {
     this.#keepers = keepers;
   }
 
-  /** Where homes of keys are looked at. */
-  readHomes(homes: () => readonly HomeCalls[]): void {
-    this.#homes = homes;
+  /** The homes of keys that there are. */
+  watchHomes(names: readonly string[]): void {
+    this.#homes = names;
+  }
+
+  /** A home has done what it was asked to. */
+  answered(home: string): void {
+    this.#answered.add(home);
   }
 
   /** A home's circuit has opened, or closed again where `sinceMs` is null. */
@@ -298,10 +298,8 @@ export class Alerts {
   #checkpointLag(): readonly Measurement[] {
     const { ledger } = this.#options;
     const covered = ledger.checkpoint?.size ?? 0;
-    if (this.#toCover === null || covered >= this.#toCover.size) {
-      this.#toCover = { size: ledger.size, sinceMs: monotonicMs() };
-    }
-    const unsure = covered < this.#toCover.size;
+    const unsure = covered < (this.#toCover?.size ?? ledger.size);
+    if (this.#toCover === null || !unsure) this.#toCover = { size: ledger.size, sinceMs: monotonicMs() };
     const value = unsure ? wholeSeconds(monotonicMs() - this.#toCover.sinceMs) : 0;
     return [{ subject: 'log', tenantId: null, value, unsure }];
   }
@@ -325,24 +323,18 @@ export class Alerts {
 
   #keeperLags(): readonly Measurement[] {
     return this.#keepers().map((keeper) => {
-      // After we were away for long everybody is behind, until they were asked.
+      // After we were away for long everybody is behind, and has to be asked first.
       const asked = keeper.taken || keeper.state !== 'ok';
-      return {
-        ...ofKeeper(keeper, asked ? Math.floor(keeper.lagSeconds) : 0),
-        unsure: !asked && keeper.lagSeconds > 0,
-      };
+      const lag = asked ? keeper.lagSeconds : Math.min(keeper.lagSeconds, (monotonicMs() - this.#sinceMs) / 1000);
+      return { ...ofKeeper(keeper, Math.floor(lag)), unsure: !asked && keeper.lagSeconds > 0 };
     });
   }
 
   #circuits(now: number): readonly Measurement[] {
     const open = [...this.#openCircuits].map(([subject, sinceMs]) => ({ subject, value: wholeSeconds(now - sinceMs) }));
-    const closed = this.#homes()
-      .filter(({ name }) => !this.#openCircuits.has(name))
-      .map(({ name, calls, failures, inFlight }) => ({
-        subject: name,
-        value: 0,
-        unsure: calls - failures - inFlight <= 0,
-      }));
+    const closed = this.#homes
+      .filter((name) => !this.#openCircuits.has(name))
+      .map((subject) => ({ subject, value: 0, unsure: !this.#answered.has(subject) }));
     return [...open, ...closed].map((circuit) => ({ ...circuit, tenantId: null }));
   }
 

@@ -120,6 +120,7 @@ export class Outbox {
     if (queue === undefined) return 'there is no such channel';
     try {
       await queue.channel.send(envelopeOf(this.#options, notice), AbortSignal.timeout(ATTEMPT_MS_MAX));
+      queue.worked();
       return null;
     } catch (error) {
       return wordsOfError(error);
@@ -211,16 +212,21 @@ class Queue {
     }
   }
 
+  /** It has taken something. */
+  worked(): void {
+    if (this.#failures > 0) this.#options.log.write('info', `the alert channel \`${this.channel.name}\` works again`);
+    this.#delivered += 1;
+    this.#failures = 0;
+    this.#lastError = null;
+    this.#failingSinceMs = null;
+  }
+
   async #attempt(delivery: Delivery): Promise<unknown> {
     const { clock, log } = this.#options;
     const signal = AbortSignal.any([AbortSignal.timeout(ATTEMPT_MS_MAX), this.#overdue.signal]);
     try {
       await this.channel.send(envelopeOf(this.#options, delivery.notice), signal);
-      if (this.#failures > 0) log.write('info', `the alert channel \`${this.channel.name}\` works again`);
-      this.#delivered += 1;
-      this.#failures = 0;
-      this.#lastError = null;
-      this.#failingSinceMs = null;
+      this.worked();
       return null;
     } catch (error) {
       this.#failures += 1;

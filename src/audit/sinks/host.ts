@@ -60,7 +60,7 @@ export class SinkHost {
   /** How each sink is, by what its thread said last, half a second ago at most. */
   status(): readonly SinkStatus[] {
     const { sinks, ledger } = this.#options;
-    const sinceSeconds = Math.max(0, this.#clock.now() - this.#statusAtMs) / 1000;
+    const sinceSeconds = this.#secondsSinceStatus();
     return this.#statuses.map((status, n) => {
       const { name, kind } = sinks[n]!;
       const lagRecords = status.position === null ? 0 : Math.max(0, ledger.size - status.position);
@@ -102,7 +102,12 @@ export class SinkHost {
     if (message.kind === 'log') {
       this.#options.log.write(message.level, message.message, message.fields);
     } else if (message.kind === 'status') {
-      this.#statuses = message.statuses;
+      const sinceSeconds = this.#secondsSinceStatus();
+      // A thread that was started again knows nothing at first, which is no reason to forget how far behind a sink is.
+      this.#statuses = message.statuses.map((status, n) => {
+        const before = this.#statuses[n]!;
+        return status.position === null ? { ...before, lagSeconds: before.lagSeconds + sinceSeconds } : status;
+      });
       this.#statusAtMs = this.#clock.now();
     } else void this.#keep(message.id, message.name, message.position);
   }
@@ -122,6 +127,10 @@ export class SinkHost {
     this.#options.log.write('error', 'the thread of the audit sinks died; it is started again', { cause });
     this.#statuses = this.#statuses.map((status) => ({ ...status, lastError: cause, failures: status.failures + 1 }));
     this.#restarting = setTimeout(() => this.#startThread(), RESTART_MS);
+  }
+
+  #secondsSinceStatus(): number {
+    return Math.max(0, this.#clock.now() - this.#statusAtMs) / 1000;
   }
 
   #planTell(): void {

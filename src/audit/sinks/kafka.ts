@@ -62,12 +62,24 @@ export class KafkaSink implements Sink {
   }
 
   async #open(): Promise<Kafka.Producer> {
+    const { brokers, topic, tls } = this.#options;
+    const named = brokers.every((broker) => isName(brokerOf(broker)));
+    const producer = await this.#newProducer(named);
+    if (tls === null || !named) return producer;
+    // Brokers may call themselves by addresses, and Node refuses those as names for SNI from within the client's socket.
+    const cluster = await producer.metadata({ topics: [topic] });
+    if ([...cluster.brokers.values()].every(isName)) return producer;
+    await producer.close();
+    return this.#newProducer(false);
+  }
+
+  /** @param sni whether the host's name is told in TLS; the certificate is checked against it all the same */
+  async #newProducer(sni: boolean): Promise<Kafka.Producer> {
     const { brokers, tls, sasl } = this.#options;
     const { Producer, ProduceAcks } = await import('@platformatic/kafka');
-    const bootstrapBrokers = brokers.map(brokerOf);
     return new Producer({
       clientId: CLIENT_ID,
-      bootstrapBrokers,
+      bootstrapBrokers: brokers.map(brokerOf),
       acks: ProduceAcks.ALL,
       autocreateTopics: false,
       // The follower tries again by itself, and says so.
@@ -76,11 +88,14 @@ export class KafkaSink implements Sink {
       timeout: REPLICATE_MS_MAX,
       requestTimeout: ANSWER_MS_MAX,
       ...(tls === null ? {} : { tls: { minVersion: 'TLSv1.2', ...(await readTls(tls)) } }),
-      // An address is no name for SNI; the certificate is checked against it all the same.
-      tlsServerName: bootstrapBrokers.every(({ host }) => isIP(host) === 0),
+      tlsServerName: sni,
       ...(sasl === undefined ? {} : { sasl }),
     });
   }
+}
+
+function isName({ host }: { readonly host: string }): boolean {
+  return isIP(host) === 0;
 }
 
 function brokerOf(text: string): Kafka.Broker {

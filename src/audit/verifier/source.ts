@@ -53,7 +53,7 @@ export function folderSource(folder: string): LogSource {
         if (isMissing(cause)) return null;
         throw unreadable(file, cause);
       });
-      return found === null ? null : createInterface({ input: createReadStream(file), crlfDelay: Infinity });
+      return found === null ? null : linesOf(file);
     },
   };
 }
@@ -155,6 +155,15 @@ async function refusalOf(response: Response, path: string): Promise<ClavigerErro
 
 function tooLarge(name: string): ClavigerError {
   return new ClavigerError('LIMIT_EXCEEDED', `\`${name}\` has more than ${FILE_BYTES_MAX} bytes; no file of a log has`);
+}
+
+/** @throws INVALID_ARGUMENT where it cannot be read, on the way too */
+async function* linesOf(file: string): AsyncGenerator<string> {
+  try {
+    yield* createInterface({ input: createReadStream(file), crlfDelay: Infinity });
+  } catch (cause) {
+    throw unreadable(file, cause);
+  }
 }
 
 function unreadable(file: string, cause: unknown): ClavigerError {

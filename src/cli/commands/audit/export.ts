@@ -110,13 +110,15 @@ async function exportLog(
   const key = await client.getAuditLogKey();
   const checkpoint = await client.getAuditCheckpoint();
   const size = Number(checkpoint.split('\n')[1]);
-  await requireSameLog(client, folder, key.trim(), checkpoint);
+  // What lies beyond it in the folder is of an export that was broken off, of a log that may have been another since.
+  const shown = await requireSameLog(client, folder, key.trim(), checkpoint);
+  const isThere = (path: string, end: number): boolean => end <= shown && existsSync(join(folder, path));
   // Whoever may not read records is refused here, and leaves no folder with a key and nothing else.
   await client.getAuditEntries({ tile: tilePath({ index: 0, width: Math.min(TILE_WIDTH, size) }) });
   write('key', key);
   for (let index = 0; index * TILE_WIDTH < size; index++) {
     const tile = tilePath({ index, width: Math.min(TILE_WIDTH, size - index * TILE_WIDTH) });
-    if (!existsSync(join(folder, 'tile/entries', tile))) {
+    if (!isThere(`tile/entries/${tile}`, Math.min(size, (index + 1) * TILE_WIDTH))) {
       write(`tile/entries/${tile}`, await client.getAuditEntries({ tile }));
     }
     write(`openings/${tile}`, await client.getAuditOpenings({ tile }));
@@ -126,7 +128,7 @@ async function exportLog(
   for (let level = 0, width = size; width > 0; level++, width = Math.floor(width / TILE_WIDTH)) {
     for (let index = 0; index * TILE_WIDTH < width; index++) {
       const tile = `${level}/${tilePath({ index, width: Math.min(TILE_WIDTH, width - index * TILE_WIDTH) })}`;
-      if (!existsSync(join(folder, 'tile', tile))) {
+      if (!isThere(`tile/${tile}`, Math.min(width, (index + 1) * TILE_WIDTH) * TILE_WIDTH ** level)) {
         write(`tile/${tile}`, await client.getAuditTile({ tile }));
       }
     }
@@ -152,9 +154,15 @@ const NEXT_OTHERWISE = 'find out who changed the folder, and export into another
 /**
  * A folder that holds a log already has to hold this one, and no more of it than there is.
  *
+ * @returns the size of the folder's checkpoint, which the log goes on from; 0 where there is none
  * @throws CONFLICT; the folder is as it was
  */
-async function requireSameLog(client: ClavigerClient, folder: string, key: string, checkpoint: string): Promise<void> {
+async function requireSameLog(
+  client: ClavigerClient,
+  folder: string,
+  key: string,
+  checkpoint: string,
+): Promise<number> {
   const refuse = ({ kind, message }: Pick<Finding, 'kind' | 'message'>): never => {
     const next = NEXT[kind] ?? NEXT_OTHERWISE;
     throw new ClavigerError('CONFLICT', `nothing was written into \`${folder}\`: ${kind}: ${message}; ${next}`);
@@ -164,7 +172,7 @@ async function requireSameLog(client: ClavigerClient, folder: string, key: strin
   const keyThere = contentOf(keyFile)?.toString().trim();
   if (keyThere !== undefined && keyThere !== key) refuse(otherKey(keyThere, keyFile, server));
   const note = contentOf(checkpointFile);
-  if (note === null) return;
+  if (note === null) return 0;
   const found = await successionFinding({
     key: server,
     older: { name: `the checkpoint in \`${folder}\``, note },
@@ -172,6 +180,7 @@ async function requireSameLog(client: ClavigerClient, folder: string, key: strin
     prove: async (from, to) => (await client.proveAuditConsistency({ from, to })).hashes,
   });
   if (found !== null) refuse(found);
+  return Number(note.toString().split('\n')[1]);
 }
 
 function otherKey(text: string, file: string, server: VerifierKey): Pick<Finding, 'kind' | 'message'> {

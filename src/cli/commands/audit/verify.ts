@@ -80,7 +80,8 @@ async function verify(session: Session, options: VerifyOptions, target: string):
   const witnesses = (options.witness ?? []).map((text) => requireKey(text, 'witness', '--witness'));
   requireWritable(options.save);
   if (isReceipt(target)) return verifyOne(session, options, target, key, witnesses);
-  return verifyAll(session, options, sourceOf(session, target), key, witnesses);
+  const source = orUsage(() => sourceOf(session, target), 'see `claviger login --help`');
+  return verifyAll(session, options, source, key, witnesses);
 }
 
 async function verifyAll(
