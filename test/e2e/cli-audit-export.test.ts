@@ -1,6 +1,6 @@
 /** `claviger audit export`: of a log with more of everything than one request gives, and into a folder that holds one. */
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, test } from 'node:test';
@@ -125,6 +125,18 @@ describe('a folder that holds a log already', () => {
       writeFileSync(join(world.folder, name, file), 'none\n');
       await requireUntouched(name, message, world.server);
     }
+  });
+
+  test('is not believed where no checkpoint of it covers what it has: that is fetched anew', async () => {
+    cpSync(join(world.folder, 'log'), join(world.folder, 'torn'), { recursive: true });
+    // As an export that was broken off leaves it, of a log that has been restored and grown differently since.
+    rmSync(join(world.folder, 'torn', 'checkpoint'));
+    for (const path of ['tile/entries/000', 'tile/0/000']) {
+      const file = join(world.folder, 'torn', path);
+      writeFileSync(file, readFileSync(file).fill(7));
+    }
+    await world.ok(['audit', 'export', 'torn']);
+    await world.ok(['audit', 'verify', 'torn', '--key', 'log.key', '--no-remember']);
   });
 
   test('and has only a key, of an export that was cut short, is filled', async () => {

@@ -1,7 +1,7 @@
 /** `claviger audit verify` on exports and receipts, without a server. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -353,6 +353,9 @@ describe('a command line that cannot be meant', () => {
 
   test('names a file that cannot be read or written: exit code 2, for 1 says that there is a finding', async () => {
     mkdirSync(join(folder, 'unreadable', 'checkpoint'), { recursive: true });
+    cpSync(join(folder, 'now'), join(folder, 'listless'), { recursive: true });
+    rmSync(join(folder, 'listless', 'checkpoints'));
+    mkdirSync(join(folder, 'listless', 'checkpoints'));
     for (const [args, message] of [
       [['now', '--key', 'no-such-file'], /cannot read `no-such-file`: there is no such file/],
       [['now', '--key', 'then'], /cannot read `then`: it is a folder/],
@@ -365,6 +368,7 @@ describe('a command line that cannot be meant', () => {
         /cannot write `nowhere\/x`: there is no folder `nowhere`; make it/,
       ],
       [['unreadable', '--key', 'log.key'], /cannot read `unreadable\/checkpoint`/],
+      [['listless', '--key', 'log.key', '--no-remember'], /cannot read `listless\/checkpoints`/],
     ] as const) {
       const { code, stderr, stdout } = await verify(args);
       assert.match(stderr, message);
