@@ -27,10 +27,17 @@ const CLIENT_ID = 'claviger';
 export class KafkaSink implements Sink {
   readonly pace = PACE;
   readonly #options: KafkaSinkOptions;
+  /**
+   * Whether hosts are told their names in TLS, which are checked against their certificates all the same; null until it is
+   * known what brokers call themselves. An address is no name there, and Node refuses it from within the client's socket.
+   */
+  #sni: boolean | null;
   #producer: Kafka.Producer | null = null;
 
   constructor(options: KafkaSinkOptions) {
     this.#options = options;
+    const named = options.brokers.every((broker) => isName(brokerOf(broker)));
+    this.#sni = options.tls !== null && named ? null : false;
   }
 
   async deliver({ logId, records }: SinkBatch, signal: AbortSignal): Promise<void> {
@@ -46,8 +53,8 @@ export class KafkaSink implements Sink {
     });
     try {
       signal.throwIfAborted();
-      this.#producer ??= await this.#open();
-      await untilEnded(signal, this.#producer.send({ messages }));
+      const producer = await this.#connected(signal);
+      await untilEnded(signal, producer.send({ messages }));
     } catch (error) {
       // The next attempt connects anew, with the files of TLS as they are then.
       await this.close();
@@ -61,20 +68,16 @@ export class KafkaSink implements Sink {
     await producer?.close().catch(() => undefined);
   }
 
-  async #open(): Promise<Kafka.Producer> {
-    const { brokers, topic, tls } = this.#options;
-    const named = brokers.every((broker) => isName(brokerOf(broker)));
-    const producer = await this.#newProducer(named);
-    if (tls === null || !named) return producer;
-    // Brokers may call themselves by addresses, and Node refuses those as names for SNI from within the client's socket.
-    const cluster = await producer.metadata({ topics: [topic] });
-    if ([...cluster.brokers.values()].every(isName)) return producer;
-    await producer.close();
-    return this.#newProducer(false);
+  async #connected(signal: AbortSignal): Promise<Kafka.Producer> {
+    this.#producer ??= await this.#newProducer();
+    if (this.#sni !== null) return this.#producer;
+    const { brokers } = await untilEnded(signal, this.#producer.metadata({ topics: [this.#options.topic] }));
+    this.#sni = [...brokers.values()].every(isName);
+    if (!this.#sni) await this.close();
+    return (this.#producer ??= await this.#newProducer());
   }
 
-  /** @param sni whether the host's name is told in TLS; the certificate is checked against it all the same */
-  async #newProducer(sni: boolean): Promise<Kafka.Producer> {
+  async #newProducer(): Promise<Kafka.Producer> {
     const { brokers, tls, sasl } = this.#options;
     const { Producer, ProduceAcks } = await import('@platformatic/kafka');
     return new Producer({
@@ -88,7 +91,7 @@ export class KafkaSink implements Sink {
       timeout: REPLICATE_MS_MAX,
       requestTimeout: ANSWER_MS_MAX,
       ...(tls === null ? {} : { tls: { minVersion: 'TLSv1.2', ...(await readTls(tls)) } }),
-      tlsServerName: sni,
+      tlsServerName: this.#sni ?? true,
       ...(sasl === undefined ? {} : { sasl }),
     });
   }
