@@ -213,14 +213,7 @@ suite('alerts', () => {
     });
 
     test('a channel that fails is told to the others', async () => {
-      const it = await service();
-      const [broken, sound] = [memoryChannel('broken'), memoryChannel('sound')];
-      broken.failWith(new Error('no answer'));
-      const alerts = await watch(it, sound, { channels: [broken, sound] });
-      alerts.circuit('aws', it.clock.now() - HOUR_MS);
-      await told(sound, 'firing circuit-open aws');
-      it.clock.advance(300_000);
-      await told(sound, 'firing channel-failure broken');
+      await failingChannel(await service());
     });
 
     test('a log that cannot be written is told before the process ends', async () => {
@@ -313,14 +306,7 @@ suite('alerts', () => {
 
     test('leaves a channel that fails as it was, until it has taken something', async () => {
       const it = await service();
-      const [broken, sound] = [memoryChannel('broken'), memoryChannel('sound')];
-      broken.failWith(new Error('no answer'));
-      const alerts = await watch(it, sound, { channels: [broken, sound] });
-      alerts.circuit('aws', it.clock.now() - HOUR_MS);
-      await told(sound, 'firing circuit-open aws');
-      it.clock.advance(300_000);
-      await told(sound, 'firing channel-failure broken');
-      await alerts.stop();
+      await (await failingChannel(it)).stop();
       const [mute, later] = [memoryChannel('broken'), memoryChannel('sound')];
       mute.failWith(new Error('still no answer'));
       await watch(it, later, { channels: [mute, later] });
@@ -421,6 +407,18 @@ async function watch(
   before(alerts);
   alerts.start();
   open.push(() => alerts.stop());
+  return alerts;
+}
+
+/** Watches with two channels, until the one that works is told that `broken` does not. */
+async function failingChannel(it: TestService): Promise<Alerts> {
+  const [broken, sound] = [memoryChannel('broken'), memoryChannel('sound')];
+  broken.failWith(new Error('no answer'));
+  const alerts = await watch(it, sound, { channels: [broken, sound] });
+  alerts.circuit('aws', it.clock.now() - HOUR_MS);
+  await told(sound, 'firing circuit-open aws');
+  it.clock.advance(300_000);
+  await told(sound, 'firing channel-failure broken');
   return alerts;
 }
 
